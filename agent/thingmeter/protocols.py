@@ -1,0 +1,65 @@
+"""The seams: what a collector, a transport and a clock must offer. Interfaces only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Protocol
+
+from thingmeter.metrics import Metric, Sample
+
+
+class Collector(Protocol):
+    """Takes samples of one subject. No base class is needed: any object with these two members is one.
+
+    The agent calls ``collect()`` on a thread of its own, one call at a time, and adds the clock, the log, the time
+    limit and the count of failures.
+    """
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Every metric that ``collect()`` may yield; what is not declared here is refused."""
+
+    def collect(self) -> Iterable[Sample]:
+        """Take one sample of each series.
+
+        Raises:
+            CollectError: measuring is not possible now; tried again at the next interval.
+            Unsupported: this machine has nothing of the kind; not tried again before the next start.
+        """
+
+
+class Transport(Protocol):
+    """Carries a message to its destination and learns the outcome."""
+
+    def send(self, payload: bytes, *, key: str, timeout_s: float) -> None:
+        """Return once the destination has accepted the message ``key``; blocks at most about ``timeout_s``.
+
+        Raises:
+            Unreachable: not accepted for certain, or no answer; safe to send again.
+            Throttled: safe to send again after ``after_s``.
+            Rejected: refused for good.
+            Unconfirmed: published, but never answered; must not be sent again.
+        """
+
+    def close(self) -> None:
+        """Give up what is held; a ``send`` in progress ends with Unreachable."""
+
+
+class Clock(Protocol):
+    """Time, so that tests can move it. Durations come from ``monotonic()``, timestamps from ``now()``."""
+
+    def now(self) -> datetime:
+        """Return the wall time, aware UTC; it may step either way."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never step and stand still while the machine sleeps."""
+
+    def boottime(self) -> float:
+        """Return seconds since boot, sleep included (CLOCK_BOOTTIME)."""
+
+    def boot_id(self) -> str:
+        """Return what names this boot: /proc/sys/kernel/random/boot_id."""
+
+    def synchronised(self) -> bool:
+        """Return whether the kernel says that the wall time is disciplined by a time source (adjtimex)."""
