@@ -1,0 +1,22 @@
+"""The two ways in which the agent departs from what a file says, both as new structs: the old stay as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from thingmeter.config.settings import Collector, Config, CustomMetric, Defender
+
+
+def with_collectors(config: Config, names: Iterable[str]) -> Config:
+    """Return ``config`` with these collectors as well, each by its defaults where it has no table."""
+    if config.all_built_in:
+        return config
+    missing = sorted(set(names) - {collector.name for collector in config.collectors})
+    return replace(config, collectors=(*config.collectors, *(Collector(name=name) for name in missing)))
+
+
+def with_custom_metrics(defender: Defender, metrics: Iterable[CustomMetric]) -> Defender:
+    """Return ``defender`` with these custom metrics and no others."""
+    return replace(defender, custom_metric=tuple(metrics))
