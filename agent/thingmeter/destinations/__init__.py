@@ -1,0 +1,1 @@
+"""One folder per service that messages are delivered to."""

@@ -1,0 +1,99 @@
+"""What each counter grew by and has not been reported yet, over windows, restarts and resets.
+
+The first sight of a series sets its baseline and counts nothing. From then on:
+
+- a value that rose counts its rise;
+- a value that fell started again from zero, so all of it counts; a counter that says it ``never`` resets fell by
+  mistake, so its baseline moves and nothing counts;
+- after a reboot a counter that resets at ``boot`` counts all of its value.
+
+No increase is ever negative. What grew is *unreported* until a message that carries it is settled: a report that was
+replaced before it went out loses nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from thingmeter.metrics import Dimensions, Sample
+
+Series: TypeAlias = tuple[str, Dimensions]
+Amounts: TypeAlias = Mapping[Series, int | float]
+
+SERIES_LIMIT = 2000  # series with a baseline; beyond it the one seen longest ago goes (400 interfaces, say)
+
+
+class Counters:
+    """Baselines and unreported increases of every series. Not thread-safe: its owner holds a lock."""
+
+    def __init__(self, boot_id: str, stored: bytes | None = None) -> None:
+        """Begin with what ``state()`` gave before; what cannot be read begins anew."""
+        self._boot_id = boot_id
+        self._baselines: dict[Series, int | float] = {}
+        self._unreported: dict[Series, int | float] = {}
+        self._before_boot: set[Series] = set()
+        if stored:
+            self._restore(stored)
+
+    def _restore(self, stored: bytes) -> None:
+        document = json.loads(stored)
+        for name, dimensions, baseline, unreported in document["series"]:
+            series = (name, tuple((key, value) for key, value in dimensions))
+            self._baselines[series] = baseline
+            if unreported:
+                self._unreported[series] = unreported
+        if document["boot_id"] != self._boot_id:
+            self._before_boot = set(self._baselines)
+
+    def add(self, sample: Sample) -> None:
+        """Take one value of a counter."""
+        series = (sample.metric.name, sample.dimensions)
+        value = sample.value
+        assert isinstance(value, int | float)  # noqa: S101  # Metric refuses counters of another type
+        baseline = self._baselines.pop(series, None)
+        self._baselines[series] = value  # at the end: the first in the dict is the one seen longest ago
+        if baseline is None:
+            if len(self._baselines) > SERIES_LIMIT:
+                self._forget(next(iter(self._baselines)))
+            return
+        rebooted = series in self._before_boot and sample.metric.resets == "boot"
+        self._before_boot.discard(series)
+        if rebooted:
+            baseline = 0
+        elif value < baseline:
+            baseline = value if sample.metric.resets == "never" else 0
+        if value > baseline:
+            self._unreported[series] = self._unreported.get(series, 0) + value - baseline
+
+    def _forget(self, series: Series) -> None:
+        del self._baselines[series]
+        self._unreported.pop(series, None)
+        self._before_boot.discard(series)
+
+    def seen(self, series: Series) -> bool:
+        """Return whether the series has a baseline, so that no increase means zero and not unknown."""
+        return series in self._baselines
+
+    def unreported(self, in_flight: Amounts) -> dict[Series, int | float]:
+        """Return what each series grew by and no settled message carried, less what is in flight now."""
+        amounts = {series: amount - in_flight.get(series, 0) for series, amount in self._unreported.items()}
+        return {series: amount for series, amount in amounts.items() if amount > 0}
+
+    def settle(self, amounts: Amounts) -> None:
+        """Take off what a message carried to its destination."""
+        for series, amount in amounts.items():
+            left = self._unreported.get(series, 0) - amount
+            if left > 0:
+                self._unreported[series] = left
+            else:
+                self._unreported.pop(series, None)
+
+    def state(self) -> bytes:
+        """Return everything as JSON for the outbox."""
+        series = [
+            [name, dimensions, baseline, self._unreported.get((name, dimensions), 0)]
+            for (name, dimensions), baseline in self._baselines.items()
+        ]
+        return json.dumps({"boot_id": self._boot_id, "series": series}, separators=(",", ":")).encode()
