@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from socket_keys import interfaces, key
+from collectors.sockets.keys import interfaces, key
 from thingmeter.collectors.sockets.connections import Connections
 from thingmeter.collectors.sockets.key import Keys
 from thingmeter.metrics import Connection

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from socket_keys import interfaces, packed
+from collectors.sockets.keys import interfaces, packed
 from thingmeter.collectors.sockets.interfaces import read_interfaces
 
 NONE = bytes(4)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from socket_keys import key
+from collectors.sockets.keys import key
 from thingmeter.collectors.sockets.key import unmapped
 
 

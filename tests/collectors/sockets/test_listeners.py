@@ -5,7 +5,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from socket_keys import interfaces, key
+from collectors.sockets.keys import interfaces, key
 from thingmeter.collectors.sockets.key import Keys
 from thingmeter.collectors.sockets.listeners import ListenerList, Listeners
 from thingmeter.metrics import Listener

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from socket_keys import CLOSE, ESTABLISHED, LISTEN, key
+from collectors.sockets.keys import CLOSE, ESTABLISHED, LISTEN, key
 from thingmeter.collectors.sockets import proc_net
 from thingmeter.errors import CollectError
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from socket_keys import (
+from collectors.sockets.keys import (
     CLOSE,
     ESTABLISHED,
     INTERRUPTED,

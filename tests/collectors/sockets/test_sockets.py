@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from socket_keys import has_ipv6, has_netlink
+from collectors.sockets.keys import has_ipv6, has_netlink
 from thingmeter.collectors.sockets import SocketsCollector, collector
 from thingmeter.collectors.sockets.key import FIELDS
 from thingmeter.collectors.sockets.sock_diag import SockDiag

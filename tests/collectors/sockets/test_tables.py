@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from socket_keys import CLOSE, ESTABLISHED, LISTEN, done, failure, key, record, scripted_kernel
+from collectors.sockets.keys import CLOSE, ESTABLISHED, LISTEN, done, failure, key, record, scripted_kernel
 from thingmeter.collectors.sockets.sock_diag import SockDiag
 from thingmeter.collectors.sockets.tables import TableReader
 from thingmeter.errors import CollectError
