@@ -21,7 +21,8 @@ test: $(VENV)/dev  ## every check and every test
 
 .PHONY: bench
 bench: $(VENV)/dev  ## measure, and print ratios
-	@$(BIN)/python -m tests.bench
+	@echo "one look at 10,000 sockets, CPU time" && $(BIN)/python tests/bench/sockets.py
+	@echo "the whole agent for a minute, beside a bare MQTT client" && $(BIN)/python tests/bench/agent.py
 
 .PHONY: lock
 lock: $(VENV)/dev  ## write requirements/*.lock anew from pyproject.toml (needs uv)

@@ -3,8 +3,8 @@
     python tests/bench/sockets.py [sockets] [ipv4 | ipv6 | mapped]
 
 Opens the sockets on loopback in a child process and prints CPU time (user and system) in milliseconds, the lowest of
-several rounds taken in turn, so that a busy machine is unfair to none. Needs a limit of open files (``ulimit -n``)
-above the number.
+several rounds taken in turn, so that a busy machine is unfair to none. Needs a hard limit of open files
+(``ulimit -Hn``) above the number.
 """
 
 from __future__ import annotations
@@ -17,11 +17,8 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 
 import psutil
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "agent"))
 
 from thingmeter.collectors.sockets import SocketsCollector
 from thingmeter.collectors.sockets.sock_diag import SockDiag
@@ -34,6 +31,8 @@ ADDRESSES = {"ipv4": ("127.0.0.1", "127.0.0.1"), "ipv6": ("::1", "::1"), "mapped
 def hold(count: int, kind: str) -> None:
     """Open ``count`` sockets (connections in pairs), say so on stdout, and keep them until stdin ends."""
     local, remote = ADDRESSES[kind]
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with ExitStack() as opened:
         listener = opened.enter_context(
             socket.create_server(
