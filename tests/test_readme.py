@@ -1,5 +1,6 @@
 """What the README shows is what is there: the collector, the commands, the tests behind each guarantee."""
 
+import json
 import re
 from pathlib import Path
 
@@ -56,3 +57,12 @@ def test_every_guarantee_names_tests_that_exist() -> None:
 def test_every_file_that_the_readme_names_is_there() -> None:
     for path in re.findall(r"`((?:agent|config|systemd|tests|requirements)/[\w./-]+)`", README):
         assert (ROOT / path.partition("::")[0]).exists(), path
+
+
+def test_the_iot_policy_lets_a_thing_do_what_the_agent_does_and_fits_into_the_limit() -> None:
+    text = (ROOT / "config/aws/iot-policy.json").read_text("utf-8")
+
+    actions = {statement["Action"] for statement in json.loads(text)["Statement"]}
+
+    assert actions == {"iot:Connect", "iot:Publish", "iot:RetainPublish", "iot:Subscribe", "iot:Receive"}
+    assert len(json.dumps(json.loads(text))) <= 2048  # without white space that AWS does not count
