@@ -5,6 +5,7 @@ Every method may be called from any thread. Names of counters are ``noun_what_ha
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -12,6 +13,10 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
+
+logger = logging.getLogger(__name__)
+
+NOTIFY_TIMEOUT_S = 1.0
 
 CollectorState = Literal["new", "ok", "failing", "stuck", "resting", "unsupported"]
 
@@ -85,10 +90,17 @@ class Health:
 
 
 def notify_systemd(state: str) -> None:
-    """Tell systemd ``state`` (``READY=1``, ``STOPPING=1``) where it asked to be told. Source: sd_notify(3)."""
+    """Tell systemd ``state`` (``READY=1``, ``STOPPING=1``) where it asked to be told. Source: sd_notify(3).
+
+    Nobody listening is no reason to fail: the variable may be inherited from somebody else's service.
+    """
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notify:
-        notify.connect("\0" + address[1:] if address.startswith("@") else address)
-        notify.sendall(state.encode())
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notify:
+            notify.settimeout(NOTIFY_TIMEOUT_S)
+            notify.connect("\0" + address[1:] if address.startswith("@") else address)
+            notify.sendall(state.encode())
+    except OSError as error:
+        logger.warning("NOTIFY_SOCKET %s: %s was not told: %s", address, state, error)

@@ -65,6 +65,12 @@ def test_none_listening_is_an_empty_list_and_unknown_is_none() -> None:
     assert report.listening_tcp_ports is None
 
 
+def test_a_block_is_left_out_when_its_source_gives_no_list() -> None:
+    report = report_of(Defender(), [point("listening_tcp_ports", 3)], 1, print)
+
+    assert report.listening_tcp_ports is None
+
+
 def test_a_report_of_nothing_known_is_empty() -> None:
     assert is_empty(report_of(Defender(), [], 1, print))
     assert not is_empty(report_of(Defender(), [point("listening_tcp_ports", (Listener(22, HERE),))], 1, print))

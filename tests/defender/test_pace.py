@@ -63,3 +63,19 @@ def test_the_interval_once_over_allows_a_publish(clock: ManualClock) -> None:
     clock.advance(300)
 
     assert pace.wait_s() == 0
+
+
+def test_a_wall_clock_that_stays_behind_silences_no_thing(clock: ManualClock) -> None:
+    stored = Pace(300, clock).mark()
+    clock.reboot()
+    clock.step(-10 * 86_400)
+    pace = Pace(300, clock, stored)
+
+    clock.advance(300)
+
+    assert pace.wait_s() == 0
+
+
+@pytest.mark.parametrize("stored", [b"\xff\x00", b"[]", b"{}", b'{"wall": null, "boottime": 1, "boot_id": "b"}'])
+def test_a_mark_that_the_disk_has_damaged_is_as_none(clock: ManualClock, stored: bytes) -> None:
+    assert Pace(300, clock, stored).wait_s() == 0

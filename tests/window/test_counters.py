@@ -83,6 +83,24 @@ def test_after_a_reboot_other_counters_go_on(resets: Resets) -> None:
     assert again.unreported({}) == {SERIES: 4_900}
 
 
+@pytest.mark.parametrize(
+    "stored",
+    [
+        b"\xff\x00",
+        b"[]",
+        b"{}",
+        b'{"boot_id": "boot-1", "series": [["a", [], "1", 0]]}',
+        b'{"boot_id": "boot-1", "series": [["a", [], 1, Infinity]]}',
+    ],
+)
+def test_what_the_disk_has_damaged_begins_anew(stored: bytes) -> None:
+    counters = Counters("boot-1", stored)
+
+    counters_of(100, 130, counters=counters)
+
+    assert counters.unreported({}) == {SERIES: 30}
+
+
 def test_the_series_seen_longest_ago_goes_when_there_are_too_many() -> None:
     counters = Counters("boot-1")
     for number in range(SERIES_LIMIT + 1):
@@ -90,6 +108,14 @@ def test_the_series_seen_longest_ago_goes_when_there_are_too_many() -> None:
 
     assert not counters.seen((BYTES.name, (("interface", "if0"),)))
     assert counters.seen((BYTES.name, (("interface", "if1"),)))
+
+
+def test_a_series_forgotten_with_something_unreported_is_counted_once() -> None:
+    counters = counters_of(100, 130)
+    for number in range(SERIES_LIMIT):
+        counters.add(BYTES.sample(number, {"interface": f"if{number}"}))
+
+    assert (counters.take_lost(), counters.take_lost()) == (1, 0)
 
 
 @given(st.lists(st.one_of(st.integers(0, 2**64), st.just("restart"), st.just("reboot"), st.just("settle"))))

@@ -151,3 +151,13 @@ def test_two_rules_may_fold_one_counter() -> None:
 
     assert (value_of(points, "all"), value_of(points, "eth0")) == (7, 3)
     assert sum(carried.values()) == 7
+
+
+def test_what_is_no_counter_has_no_increase() -> None:
+    text = Metric(RECEIVED.name, "By", type="text")
+    window = window_of(Rule("bytes_in", RECEIVED.name, "increase"))
+    window.add([text], [text.sample("many", at=at(1)), text.sample("more", at=at(2))])
+
+    points, _ = window.close(START, END, {})
+
+    assert points == []

@@ -14,10 +14,14 @@ replaced before it went out loses nothing.
 from __future__ import annotations
 
 import json
+import logging
+import math
 from collections.abc import Mapping
 from typing import TypeAlias
 
 from thingmeter.metrics import Dimensions, Sample
+
+logger = logging.getLogger(__name__)
 
 Series: TypeAlias = tuple[str, Dimensions]
 Amounts: TypeAlias = Mapping[Series, int | float]
@@ -34,18 +38,26 @@ class Counters:
         self._baselines: dict[Series, int | float] = {}
         self._unreported: dict[Series, int | float] = {}
         self._before_boot: set[Series] = set()
+        self._lost = 0
         if stored:
-            self._restore(stored)
+            try:
+                self._restore(stored)
+            except (ValueError, TypeError, LookupError):
+                logger.warning("what the counters stood at is unreadable; they begin anew")
 
     def _restore(self, stored: bytes) -> None:
         document = json.loads(stored)
+        baselines, amounts = {}, {}
         for name, dimensions, baseline, unreported in document["series"]:
-            series = (name, tuple((key, value) for key, value in dimensions))
-            self._baselines[series] = baseline
-            if unreported:
-                self._unreported[series] = unreported
+            if not (math.isfinite(baseline) and math.isfinite(unreported)):
+                raise ValueError(f"{name}: not a number")
+            series = (str(name), tuple((str(key), str(value)) for key, value in dimensions))
+            baselines[series] = baseline
+            if unreported > 0:
+                amounts[series] = unreported
         if document["boot_id"] != self._boot_id:
-            self._before_boot = set(self._baselines)
+            self._before_boot = set(baselines)
+        self._baselines, self._unreported = baselines, amounts
 
     def add(self, sample: Sample) -> None:
         """Take one value of a counter."""
@@ -69,8 +81,14 @@ class Counters:
 
     def _forget(self, series: Series) -> None:
         del self._baselines[series]
+        self._lost += series in self._unreported
         self._unreported.pop(series, None)
         self._before_boot.discard(series)
+
+    def take_lost(self) -> int:
+        """Return how many series were forgotten with something unreported since the last call."""
+        lost, self._lost = self._lost, 0
+        return lost
 
     def seen(self, series: Series) -> bool:
         """Return whether the series has a baseline, so that no increase means zero and not unknown."""
@@ -89,6 +107,12 @@ class Counters:
                 self._unreported[series] = left
             else:
                 self._unreported.pop(series, None)
+
+    def give_back(self, amounts: Amounts) -> None:
+        """Undo ``settle()``: the message did not get there after all."""
+        for series, amount in amounts.items():
+            if series in self._baselines:
+                self._unreported[series] = self._unreported.get(series, 0) + amount
 
     def state(self) -> bytes:
         """Return everything as JSON for the outbox."""

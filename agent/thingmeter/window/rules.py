@@ -51,7 +51,7 @@ class Window:
             for rule in self._folded.get(name, ()):
                 if rule.takes(name, sample.dimensions):
                     self._fold(rule, sample)
-            if name in self._increases:
+            if name in self._increases and sample.metric.kind == "counter":  # a plugin may stand in for a built-in one
                 self._count(sample)
 
     def _fold(self, rule: Rule, sample: Sample) -> None:

@@ -122,10 +122,10 @@ def is_empty(report: Report) -> bool:
 
 
 def _list(found: Mapping[str, object], block: str, limit: int) -> tuple[tuple[object, ...] | None, int]:
-    members = cast("tuple[object, ...] | None", found.get(block))
-    if members is None:
+    members, total = found.get(block), found.get(f"{block} total")
+    if not isinstance(members, tuple):  # unknown, or of a plugin that stands in for the built-in collector
         return None, 0
-    return members[:limit], cast("int", found.get(f"{block} total", len(members)))
+    return members[:limit], total if isinstance(total, int) else len(members)
 
 
 def _custom_metric(metric: CustomMetricSettings, value: object, refused: Callable[[str], None]) -> CustomMetric | None:

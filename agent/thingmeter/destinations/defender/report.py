@@ -109,10 +109,13 @@ def number(value: float) -> int | float:
     """Return ``value``, which is finite, with at most 15 significant digits; an integer while 64 bits hold it."""
     if isinstance(value, int) and abs(value) < 10**SIGNIFICANT_DIGITS:
         return value
+    if isinstance(value, int) and abs(value) < 2**63:
+        whole = round(value, SIGNIFICANT_DIGITS - len(str(abs(value))))  # exact; by way of a float it would not be
+        return whole if abs(whole) < 2**63 else float(whole)
     rounded = float(f"{value:.{SIGNIFICANT_DIGITS - 1}e}")
     if math.isinf(rounded):  # the largest floats, rounded up
         return math.copysign(LARGEST, value)
-    return int(rounded) if isinstance(value, int) and abs(rounded) < 2**63 else rounded
+    return rounded
 
 
 def is_reportable(value: float) -> bool:

@@ -1,6 +1,7 @@
 """Publishes a report and waits for what Device Defender answers.
 
-    subscribe to accepted and rejected -> note the time (durable) -> publish -> PUBACK -> wait for the answer
+    subscribe to accepted and rejected -> note the time -> publish -> PUBACK -> note it -> wait for the answer
+                                          (durable)                            (durable)
 
 A PUBACK only says that the broker has the report; ``accepted`` that the service parsed it. No answer in
 ``ANSWER_TIMEOUT_S`` leaves the outcome unknown for good: such a report is never sent again, because a report has no
@@ -9,14 +10,15 @@ time of its own and the next one says it better.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Protocol
 
 from thingmeter.destinations.defender.answers import Answer, parse
 from thingmeter.destinations.defender.pace import Pace
-from thingmeter.errors import Rejected, Throttled, Unconfirmed, Unreachable
+from thingmeter.errors import OutboxError, Rejected, Throttled, Unconfirmed, Unreachable
 from thingmeter.health import Health
 from thingmeter.mqtt.session import Session
 
@@ -32,16 +34,24 @@ def topic_of(thing: str, format: Literal["json", "cbor"]) -> str:
     return f"$aws/things/{thing}/defender/metrics/{format}"
 
 
-class DefenderTransport:
-    """One report in flight at a time. ``store`` makes the mark of a publish durable before it happens."""
+class Ledger(Protocol):
+    """What is durable of a publish; ``mark`` is the pace's."""
 
-    def __init__(
-        self, session: Session, topic: str, pace: Pace, store: Callable[[bytes], None], health: Health
-    ) -> None:
+    def publishing(self, mark: bytes) -> None:
+        """Store that the report in flight may be out."""
+
+    def published(self, mark: bytes) -> None:
+        """Store that the broker has the report in flight."""
+
+
+class DefenderTransport:
+    """One report in flight at a time."""
+
+    def __init__(self, session: Session, topic: str, pace: Pace, ledger: Ledger, health: Health) -> None:
         self._session = session
         self._topic = topic
         self._pace = pace
-        self._store = store
+        self._ledger = ledger
         self._health = health
         self._answered = threading.Condition()
         self._report_id: int | None = None
@@ -58,13 +68,13 @@ class DefenderTransport:
             Rejected: the report is malformed.
             Unconfirmed: published, not answered.
         """
-        with self._answered:
+        self._session.subscribe(
+            (f"{self._topic}/accepted", f"{self._topic}/rejected"), self._on_answer, timeout_s=timeout_s
+        )
+        self._ledger.publishing(self._pace.mark())
+        with self._answered:  # not before: until now an answer that names no report is to an earlier one
             self._report_id, self._answer = int(key), None
         try:
-            self._session.subscribe(
-                (f"{self._topic}/accepted", f"{self._topic}/rejected"), self._on_answer, timeout_s=timeout_s
-            )
-            self._store(self._pace.mark())
             answer = self._publish(payload, timeout_s)
             self._settle(answer)
         finally:
@@ -81,17 +91,26 @@ class DefenderTransport:
         try:
             self._session.publish(self._topic, payload, timeout_s=timeout_s)
         except Unreachable:
+            self._note(self._ledger.publishing)
             with self._answered:
                 answer = self._answer
             if answer is None:
                 raise
             return answer  # the answer overtook the PUBACK, which then was lost
-        self._pace.mark()  # again: what counts is when the service saw it
+        self._note(self._ledger.published)
         with self._answered:
             self._answered.wait_for(lambda: self._answer or self._closed, timeout=ANSWER_TIMEOUT_S)
             return self._answer
 
+    def _note(self, store: Callable[[bytes], None]) -> None:
+        """Note the time again, since what counts is when the service saw the report: no later than now."""
+        mark = self._pace.mark()
+        with contextlib.suppress(OutboxError):  # the outcome counts for more; the time before the publish is stored
+            store(mark)
+
     def _settle(self, answer: Answer | None) -> None:
+        if answer is None and self._closed:
+            raise Unconfirmed("the agent ended before Device Defender answered")
         if answer is None:
             raise Unconfirmed(
                 f"no answer from Device Defender within {ANSWER_TIMEOUT_S} s; is Detect open to the account?"

@@ -1,0 +1,68 @@
+"""``thingmeter check``: reads the configuration and loads the plugins; no network, no writes."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from thingmeter.config import Config
+
+HELP = "read the configuration and load the collectors; no network, no writes"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--schema`` and ``--origins``."""
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--schema", action="store_true", help="print a JSON Schema of the configuration, for editors")
+    what.add_argument("--origins", action="store_true", help="list every setting in force and where it comes from")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what would run, or raise ConfigError with every mistake."""
+    if arguments.schema:
+        return _print_schema()
+    from thingmeter.clock import SystemClock
+    from thingmeter.config import default_path, load
+    from thingmeter.daemon import load_collectors, make_session, mapping_problems
+    from thingmeter.errors import ConfigError
+    from thingmeter.health import Health
+
+    path = arguments.config or default_path()
+    config = load(path)
+    if arguments.origins:
+        return _print_origins(config)
+    make_session(config, SystemClock())
+    loaded = load_collectors(config, Health())
+    problems = mapping_problems(config, loaded)
+    if problems:
+        raise ConfigError(tuple(problems))
+    print(f"{path}: good")
+    print(f"thing       {config.thing.name}")
+    if config.mqtt:
+        print(f"mqtt        {config.mqtt.client} to {config.mqtt.host}:{config.mqtt.port} as {config.mqtt.client_id}")
+    if config.defender:
+        custom = len(config.defender.custom_metric)
+        blocks = ", ".join(config.defender.blocks) or "none"
+        print(f"defender    every {config.defender.interval_s:g} s; blocks {blocks}; custom metrics {custom}")
+    print(f"collectors  {', '.join(f'{one.name} every {one.interval_s:g} s' for one in loaded)}")
+    return 0
+
+
+def _print_schema() -> int:
+    import json
+
+    from thingmeter.config.schema import schema
+
+    print(json.dumps(schema(), indent=2))
+    return 0
+
+
+def _print_origins(config: Config) -> int:
+    from thingmeter.config.sources import sources
+
+    rows = [(f"[{one.table}] {one.key} = {one.value}", one.origin) for one in sources(config)]
+    width = max(len(setting) for setting, _ in rows)
+    for setting, origin in rows:
+        print(f"{setting:{width}}  {origin}")
+    return 0

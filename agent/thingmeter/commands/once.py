@@ -1,0 +1,166 @@
+"""``thingmeter once``: samples for real and prints exactly what would be sent; sends nothing, writes nothing.
+
+Samples are taken twice, a second apart, so that what is measured between two readings has a value.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from thingmeter.config import Config
+    from thingmeter.config.settings import Defender
+    from thingmeter.destinations.defender.report import Report
+    from thingmeter.metrics import Sample, Value
+
+HELP = "sample for real and print what would be sent; send nothing"
+APART_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A message as it would be sent, with its payload's content."""
+
+    destination: str
+    topic: str
+    format: str
+    payload: bytes
+    content: Any
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--json`` and ``--raw``."""
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="print JSON")
+    output.add_argument("--raw", action="store_true", help="write the exact bytes of the report and nothing else")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the samples and the messages; 0, or 1 when no collector worked."""
+    from thingmeter.config import default_path, load
+
+    config = load(arguments.config or default_path())
+    samples, messages = _measure(config)
+    if arguments.raw:
+        for message in messages:
+            sys.stdout.buffer.write(message.payload)
+        return 0 if messages else 1
+    if arguments.json:
+        _print_json(samples, messages)
+    else:
+        _print_tables(samples, messages)
+    return 0 if samples else 1
+
+
+def _measure(config: Config) -> tuple[list[Sample], list[Preview]]:
+    """Sample twice and fold both into one report, as at the end of a period."""
+    import threading
+
+    from thingmeter.clock import SystemClock
+    from thingmeter.daemon import load_collectors, without_mistakes
+    from thingmeter.destinations.defender.mapping import is_empty, report_of, rules_of
+    from thingmeter.health import Health
+    from thingmeter.sampling import Sampling
+    from thingmeter.window import Counters, Window
+
+    clock, health = SystemClock(), Health()
+    loaded = load_collectors(config, health)
+    defender = without_mistakes(config, loaded)
+    window = Window(rules_of(defender) if defender else (), Counters(clock.boot_id()))
+    newest: dict[str, Sequence[Sample]] = {}
+
+    def collected(metrics: Any, samples: Sequence[Sample]) -> None:
+        window.add(metrics, samples)
+        for metric in metrics[:1]:  # none when every sample was refused
+            newest[metric.name.partition(".")[0]] = samples
+
+    sampling = Sampling(loaded, collected, clock, health)
+    start = clock.now()
+    sampling.run_once()
+    threading.Event().wait(APART_S)
+    sampling.run_once()
+    end = clock.now()
+    samples = [sample for name in sorted(newest) for sample in newest[name]]
+    if defender is None:
+        return samples, []
+    points, _ = window.close(start, end, {})
+    report = report_of(defender, points, int(end.timestamp()), lambda _: None)
+    return samples, [] if is_empty(report) else [_preview(config.thing.name, defender, report)]
+
+
+def _preview(thing: str, defender: Defender, report: Report) -> Preview:
+    from thingmeter.destinations.defender.report import decode, encode
+    from thingmeter.destinations.defender.transport import topic_of
+
+    payload = encode(report, format=defender.format, names=defender.names)
+    content = decode(payload, format=defender.format)
+    return Preview("defender", topic_of(thing, defender.format), defender.format, payload, content)
+
+
+def _print_json(samples: Iterable[Sample], messages: Iterable[Preview]) -> None:
+    import json
+
+    document = {
+        "samples": [
+            {
+                "metric": sample.metric.name,
+                "value": _plain(sample.value),
+                "unit": sample.metric.unit,
+                "dimensions": dict(sample.dimensions),
+                "at": sample.at.isoformat() if sample.at else None,
+            }
+            for sample in samples
+        ],
+        "messages": [
+            {
+                "destination": message.destination,
+                "topic": message.topic,
+                "format": message.format,
+                "bytes": len(message.payload),
+                "payload": message.content,
+            }
+            for message in messages
+        ],
+    }
+    print(json.dumps(document, indent=2))
+
+
+def _print_tables(samples: Sequence[Sample], messages: Iterable[Preview]) -> None:
+    import json
+
+    rows = [("METRIC", "DIMENSIONS", "VALUE", "UNIT")]
+    for sample in samples:
+        dimensions = " ".join(f"{key}={value}" for key, value in sample.dimensions)
+        rows.append((sample.metric.name, dimensions, _short(sample.value), sample.metric.unit))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for metric, dimensions, value, unit in rows:
+        print(f"{metric:{widths[0]}}  {dimensions:{widths[1]}}  {value:>{widths[2]}}  {unit}".rstrip())
+    for message in messages:
+        print(f"\n{message.destination}: {len(message.payload)} bytes of {message.format} to {message.topic}")
+        print(json.dumps(message.content, indent=2))
+
+
+def _plain(value: object) -> Any:
+    """Return a value as JSON has it: addresses as text, sockets as maps."""
+    from thingmeter.metrics import Connection, Listener
+
+    if isinstance(value, tuple):
+        return [_plain(member) for member in value]
+    if isinstance(value, Connection | Listener):
+        return {name: _plain(getattr(value, name)) for name in value.__slots__}
+    return value if isinstance(value, int | float | str | None) else str(value)
+
+
+def _short(value: Value) -> str:
+    """Return a value as one cell of a table."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return f"({len(value)})"
+    if isinstance(value, float):
+        return f"{value:.2f}" if abs(value) < 10**6 else f"{value:.6g}"
+    return str(value)

@@ -1,0 +1,303 @@
+"""The composition root: builds every object, starts and stops the threads in order, acts on signals.
+
+    start: outbox, session, first samples, first report, schedule, delivery       (no network is needed for any of it)
+    stop:  schedule, delivery, session, outbox                                    (within STOP_S, whatever is stuck)
+
+Signals: SIGTERM and SIGINT stop; SIGHUP reads the configuration again, and a bad one changes nothing; SIGUSR1 reports
+now, never below ``minimum_interval_s``.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import queue
+import signal
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from thingmeter.clock import SystemClock
+from thingmeter.collectors.plugins import LoadedCollector, load
+from thingmeter.config import Config, default_path
+from thingmeter.config import load as load_config
+from thingmeter.config.changes import with_collectors, with_custom_metrics
+from thingmeter.config.settings import Defender
+from thingmeter.delivery import Delivery, Route
+from thingmeter.destinations.defender.mapping import collectors_of, mistake_in
+from thingmeter.destinations.defender.pace import Pace
+from thingmeter.destinations.defender.transport import DefenderTransport, topic_of
+from thingmeter.errors import ConfigError, OutboxError, Problem
+from thingmeter.health import Health, notify_systemd
+from thingmeter.metrics import Metric, Sample
+from thingmeter.mqtt.session import Session
+from thingmeter.outbox import Outbox
+from thingmeter.protocols import Clock
+from thingmeter.reporting import DESTINATION, PACE, Reporting
+from thingmeter.sampling import Sampling
+from thingmeter.schedule import Schedule
+
+logger = logging.getLogger(__name__)
+
+STOP_S = 4.5  # SIGTERM ends within 5 s
+REPORT = "report"  # the schedule's name of the job
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+IDLE_S = 3600.0  # the main thread's wait for a signal; it only bounds the wait
+
+
+def run(path: Path | None) -> None:
+    """Run the agent until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+        OutboxError: another process has the outbox, or it cannot be opened.
+    """
+    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+    stops: queue.SimpleQueue[int] = queue.SimpleQueue()
+    threading.Thread(target=_end_in_time, args=(stops,), name="stop-deadline", daemon=True).start()
+
+    def received(number: int, _frame: object) -> None:
+        if number in STOP_SIGNALS:
+            stops.put(number)
+        signals.put(number)
+
+    for number in (*STOP_SIGNALS, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, received)
+    source = path or default_path()
+    config = load_config(source)
+    daemon = Daemon(config, SystemClock())
+    while True:
+        daemon.start()
+        new_config = _until_end(daemon, signals, source)
+        if new_config is None:
+            daemon.stop()
+            return
+        _stop_to_reload(daemon)
+        try:
+            daemon = Daemon(new_config, SystemClock())
+        except (ConfigError, OutboxError) as error:
+            logger.error("SIGHUP: the configuration stays as it was:\n%s", error)  # noqa: TRY400  # no traceback
+            daemon = Daemon(config, SystemClock())
+        else:
+            config = new_config
+
+
+def _end_in_time(stops: queue.SimpleQueue[int]) -> None:
+    """End the process STOP_S after a stop signal, whatever the main thread is stuck in: a plugin, a disk, a reload.
+
+    All that was acknowledged is committed by then.
+    """
+    while True:
+        try:
+            stops.get(timeout=IDLE_S)
+        except queue.Empty:
+            continue
+        threading.Event().wait(STOP_S)
+        os._exit(0)
+
+
+def _stop_to_reload(daemon: Daemon) -> None:
+    """Stop; a process in which something is stuck ends as failed, so that whoever supervises it starts it anew."""
+    end = threading.Timer(STOP_S, os._exit, (1,))
+    end.daemon = True
+    end.start()
+    daemon.stop()
+    end.cancel()
+
+
+def _until_end(daemon: Daemon, signals: queue.SimpleQueue[int], source: Path) -> Config | None:
+    """Act on signals; return the new configuration after a good SIGHUP, None after a stop signal."""
+    while True:
+        try:
+            number = signals.get(timeout=IDLE_S)
+        except queue.Empty:
+            continue
+        if number in STOP_SIGNALS:
+            logger.info("%s: stopping", signal.Signals(number).name)
+            notify_systemd("STOPPING=1")
+            return None
+        if number == signal.SIGUSR1:
+            daemon.flush()
+            continue
+        try:
+            config = load_config(source)
+            load_collectors(config, Health())
+        except ConfigError as error:
+            logger.error("SIGHUP: the configuration stays as it was:\n%s", error)  # noqa: TRY400  # no traceback
+        else:
+            logger.info("SIGHUP: the configuration is read again")
+            return config
+
+
+class Daemon:
+    """Everything that runs for one configuration."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        """Build everything; nothing runs yet.
+
+        Raises:
+            ConfigError: a collector or an MQTT library cannot be loaded.
+            OutboxError: the outbox cannot be opened.
+        """
+        self._config = config
+        self._clock = clock
+        self._health = Health()
+        self._schedule = Schedule(clock)
+        self._life = threading.Lock()  # nothing is started, and no job planned, once ``_stopping`` is set
+        self._stopping = threading.Event()
+        self._reporting: Reporting | None = None
+        self._delivery: Delivery | None = None
+        self._outbox = Outbox.open(Path(config.outbox.path), limits=config.outbox, clock=clock)
+        try:
+            self._loaded = load_collectors(config, self._health, self._outbox, clock)
+            self._session = make_session(config, clock)
+            for problem in mapping_problems(config, self._loaded):
+                logger.error("%s; it is left out until that is mended", problem)
+            self._defender = without_mistakes(config, self._loaded)
+            if self._defender and self._session:
+                self._build_defender(self._defender, self._session)
+        except BaseException:
+            self._outbox.close()
+            raise
+        self._sampling = Sampling(self._loaded, self._collected, clock, self._health)
+
+    def start(self) -> None:
+        """Start sampling and delivery; returns at once, whether or not there is a network."""
+        names = ", ".join(one.name for one in self._loaded)
+        logger.info("thing %s: collectors %s; outbox %s", self._config.thing.name, names, self._config.outbox.path)
+        if self._session:
+            self._session.start()
+        for interval_s, sample in self._sampling.groups().items():
+            self._schedule.every(interval_s, sample, f"sample every {interval_s:g} s")
+        if self._reporting and self._defender:
+            self._schedule.every(self._defender.interval_s, self._report, REPORT)
+        threading.Thread(target=self._first_samples, name="first-samples", daemon=True).start()
+
+    def flush(self) -> None:
+        """Report now, unless the last publish is less than ``minimum_interval_s`` ago."""
+        if self._reporting is None or self._pace.wait_s() > 0:
+            logger.info("SIGUSR1: nothing to flush now")
+            return
+        self._schedule.now(REPORT)
+
+    def stop(self) -> None:
+        """Stop everything, in order; each part has its share of STOP_S."""
+        with self._life:
+            self._stopping.set()
+        self._sampling.stop()
+        self._schedule.stop(0.5)
+        if self._delivery:
+            self._delivery.stop(2)
+        if self._session:
+            self._session.close(1)
+        self._outbox.close()
+        logger.info("stopped")
+
+    def _build_defender(self, settings: Defender, session: Session) -> None:
+        outbox, clock, health = self._outbox, self._clock, self._health
+        self._pace = pace = Pace(settings.minimum_interval_s, clock, outbox.state(PACE))
+        self._reporting = Reporting(settings, outbox, clock, health, self._settled)
+        transport = DefenderTransport(
+            session,
+            topic_of(self._config.thing.name, settings.format),
+            pace,
+            self._reporting,
+            health,
+        )
+
+        def hold_s() -> float:
+            return pace.wait_s() if session.state().connected_since else math.inf
+
+        self._delivery = Delivery(Route(DESTINATION, self._reporting, transport, hold_s), outbox, clock, health)
+        session.on_connect(self._delivery.wake)
+
+    def _first_samples(self) -> None:
+        """Sample at once, report at once, then keep to the schedule, whatever the first turn came to."""
+        try:
+            self._sampling.run_once()
+            if not self._stopping.is_set():
+                self._report()
+        except Exception:  # the top of a thread
+            logger.exception("the first report failed")
+        with self._life:
+            if self._stopping.is_set():
+                return
+            self._schedule.start()
+            if self._delivery:
+                self._delivery.start()
+        notify_systemd("READY=1")
+
+    def _report(self) -> None:
+        if self._reporting is None:
+            return
+        try:
+            self._reporting.report()
+        except OutboxError as error:
+            self._health.count("reports_lost")
+            logger.error("no report this time: %s", error)  # noqa: TRY400  # the cause is in the message
+
+    def _settled(self) -> None:
+        """Let the next period end one interval after the last publish, so that no report ever waits for the pace."""
+        settings = self._defender
+        with self._life:
+            if settings and not self._stopping.is_set():
+                self._schedule.again(REPORT, settings.interval_s - settings.minimum_interval_s + self._pace.wait_s())
+
+    def _collected(self, metrics: tuple[Metric, ...], samples: Sequence[Sample]) -> None:
+        if self._reporting:
+            self._reporting.collected(metrics, samples)
+
+
+def make_session(config: Config, clock: Clock) -> Session | None:
+    """Load the MQTT library that [mqtt] names; nothing is connected yet. None without [mqtt].
+
+    Raises:
+        ConfigError: the library is not installed.
+    """
+    if config.mqtt is None:
+        return None
+    try:
+        return Session(config.mqtt, config.thing.name, clock=clock)
+    except ConfigError as error:
+        problems = (config.problem("mqtt", "client", problem.message) for problem in error.problems)
+        raise ConfigError(tuple(problems)) from error
+
+
+def load_collectors(
+    config: Config, health: Health, outbox: Outbox | None = None, clock: Clock | None = None
+) -> tuple[LoadedCollector, ...]:
+    """Load what is configured, and what the blocks of the report are made of.
+
+    Raises:
+        ConfigError: a collector is unknown, or an option of one is wrong.
+    """
+    if config.defender:
+        config = with_collectors(config, collectors_of(config.defender))
+    return load(config, provided={"health": health, "outbox": outbox, "clock": clock})
+
+
+def mapping_problems(config: Config, loaded: Sequence[LoadedCollector]) -> list[Problem]:
+    """Return a Problem for each custom metric that its ``from`` can never feed."""
+    if config.defender is None:
+        return []
+    known = known_metrics(loaded)
+    problems = []
+    for index, metric in enumerate(config.defender.custom_metric):
+        if mistake := mistake_in(metric, known):
+            problems.append(config.problem(f"defender.custom_metric.{index}", "from", mistake))
+    return problems
+
+
+def without_mistakes(config: Config, loaded: Sequence[LoadedCollector]) -> Defender | None:
+    """Return the [defender] settings without the custom metrics that can never have a value."""
+    if config.defender is None:
+        return None
+    known = known_metrics(loaded)
+    good = (metric for metric in config.defender.custom_metric if not mistake_in(metric, known))
+    return with_custom_metrics(config.defender, good)
+
+
+def known_metrics(loaded: Sequence[LoadedCollector]) -> Mapping[str, Metric]:
+    """Return every metric that a loaded collector declares, by its full name."""
+    return {f"{one.name}.{metric.name}": metric for one in loaded for metric in one.collector.metrics}
