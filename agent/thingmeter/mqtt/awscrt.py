@@ -99,7 +99,8 @@ class Client:
         return self._ask(lambda library: library.subscribe(packet), _suback)
 
     def disconnect(self, why: str) -> None:
-        """Wake ``serve``, which stops the runtime's client."""
+        """Wake ``connect`` or ``serve``, which stop the runtime's client."""
+        settle(self._connected, ConnectFailed(f"mqtt: {why}"))
         self._end(Lost(why))
 
     def close(self) -> None:

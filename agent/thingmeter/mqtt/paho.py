@@ -94,6 +94,8 @@ class Client:
         self._open(timeout_s)
         deadline = time.monotonic() + timeout_s
         while self._connack is None and self._lost is None:
+            if self._leaving:
+                raise ConnectFailed(f"mqtt: {self._leaving}")  # before the CONNECT has left, if it can be
             remaining_s = deadline - time.monotonic()
             if remaining_s <= 0:
                 raise ConnectFailed(f"mqtt: no CONNACK within {timeout_s:g} s")

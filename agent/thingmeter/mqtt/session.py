@@ -78,6 +78,7 @@ class Session:
         self._options = Options(settings, client_id, will)
         self._backoff = Backoff(random or Random())  # noqa: S311 - jitter, not a secret
         self._changed = threading.Condition()  # guards everything below
+        self._connecting: Client | None = None
         self._connection: Connection | None = None
         self._state = SessionState(client_id)
         self._cause = Cause("mqtt: not connected yet")
@@ -108,8 +109,10 @@ class Session:
                 return
             self._closing = True
             self._cause = Cause("mqtt: the session is closed")
-            connection, thread = self._connection, self._thread
+            connecting, connection, thread = self._connecting, self._connection, self._thread
             self._changed.notify_all()
+        if connecting is not None:  # a CONNECT from now on would throw out the session that comes after this one
+            connecting.disconnect("the session is closed")
         if connection is not None:
             self._say_offline(connection, timeout_s * OFFLINE_SHARE)
             connection.client.disconnect("the session is closed")
@@ -213,6 +216,11 @@ class Session:
     def _attempt(self) -> None:
         """Make one connection and serve it until it ends."""
         client = self._make(self._options)
+        with self._changed:
+            self._connecting = None if self._closing else client
+            if self._closing:
+                client.close()
+                return
         try:
             granted = client.connect(CONNECT_TIMEOUT_S)
             self._serve(client, Connection(client, granted))
@@ -222,6 +230,8 @@ class Session:
             self._hung_up = 0
             self._note(name_cause(failure, self._settings, self._clock.now()))
         finally:
+            with self._changed:
+                self._connecting = None
             client.close()
 
     def _serve(self, client: Client, connection: Connection) -> None:
@@ -229,7 +239,7 @@ class Session:
         with self._changed:
             if self._closing:
                 client.disconnect("the session is closed")
-            self._connection = connection
+            self._connecting, self._connection = None, connection
             connects = self._state.connects + 1
             self._state = replace(self._state, connected_since=self._clock.now(), connects=connects)
             filters, callbacks = list(self._routes), list(self._callbacks)
