@@ -11,10 +11,15 @@ import os
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
+
+from thingmeter.config.settings import Outbox as OutboxSettings
+from thingmeter.outbox import Outbox
+from thingmeter.testing import ManualClock
 
 pytest_plugins = ["brokers"]
 
@@ -84,3 +89,17 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """With CI=true a skipped real part is a failure."""
     if CI and not hasattr(session.config, "workerinput") and skipped_parts(session.config):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that stands still until it is moved."""
+    return ManualClock()
+
+
+@pytest.fixture
+def outbox(tmp_path: Path, clock: ManualClock) -> Iterator[Outbox]:
+    """A real outbox that moves with ``clock``."""
+    outbox = Outbox.open(tmp_path / "outbox.db", limits=OutboxSettings(minimum_free_bytes=0), clock=clock)
+    yield outbox
+    outbox.close()

@@ -2,13 +2,11 @@
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
 import pytest
 
 from thingmeter.clock import SystemClock
-from thingmeter.config.settings import Outbox as OutboxSettings
 from thingmeter.delivery import RETRY_CAP_S, Delivery, Route
 from thingmeter.errors import OutboxError, Rejected, Throttled, Unconfirmed, Unreachable
 from thingmeter.health import Health
@@ -49,18 +47,6 @@ class FailingSource(PlainSource):
 
     def release(self) -> None:
         self.released()
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def outbox(tmp_path: Path, clock: ManualClock) -> Iterator[Outbox]:
-    outbox = Outbox.open(tmp_path / "outbox.db", limits=OutboxSettings(minimum_free_bytes=0), clock=clock)
-    yield outbox
-    outbox.close()
 
 
 def put(outbox: Outbox, count: int) -> None:

@@ -1,14 +1,12 @@
 """Reporting: ids that only grow, one transaction, and no increase lost or told twice."""
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from thingmeter.config.settings import Defender
-from thingmeter.config.settings import Outbox as OutboxSettings
 from thingmeter.health import Health
 from thingmeter.metrics import Metric
 from thingmeter.outbox import Message, Outbox
@@ -18,18 +16,6 @@ from thingmeter.testing import ManualClock
 RECEIVED = Metric("network.received_bytes", "By", kind="counter", dimensions=("interface",))
 LISTENERS = Metric("sockets.tcp_listeners", "1", type="listeners")
 SETTINGS = Defender(format="json", names="long")
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def outbox(tmp_path: Path, clock: ManualClock) -> Iterator[Outbox]:
-    outbox = Outbox.open(tmp_path / "outbox.db", limits=OutboxSettings(minimum_free_bytes=0), clock=clock)
-    yield outbox
-    outbox.close()
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ DEVICE_AND_MORE = b"""\
 33 27 0:50 / /mnt/share rw - nfs4 server:/share rw
 34 33 8:33 / /mnt/share/local rw - xfs /dev/sdc1 rw
 35 27 0:51 / /mnt/auto rw - autofs systemd-1 rw,fd=30
-36 27 0:52 / /home/pi/cloud rw - fuse.sshfs pi@server: rw
+36 27 0:52 / /srv/cloud rw - fuse.sshfs pi@server: rw
 37 27 0:53 / /data rw - btrfs /dev/sdd1 rw
 38 27 0:30 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw
 """
@@ -70,7 +70,7 @@ def test_local_filesystems_are_trusted(point: str) -> None:
     assert not one(DEVICE_AND_MORE, point).doubtful
 
 
-@pytest.mark.parametrize("point", ["/mnt/share", "/home/pi/cloud", "/media/ntfs"])
+@pytest.mark.parametrize("point", ["/mnt/share", "/srv/cloud", "/media/ntfs"])
 def test_network_and_fuse_filesystems_are_doubtful(point: str) -> None:
     assert one(DEVICE_AND_MORE, point).doubtful
 

@@ -23,7 +23,7 @@ class Device:
     """A folder with ``thingmeter.toml`` and the files that it names."""
 
     folder: Path
-    environment: Mapping[str, str] = field(default_factory=lambda: {"HOME": "/home/pump"})
+    environment: Mapping[str, str] = field(default_factory=lambda: {"HOME": "/srv/pump"})
 
     @property
     def file(self) -> Path:

@@ -28,7 +28,7 @@ def shared() -> Iterator[Device]:
 
 def load_or_refuse(device: Device) -> Config | ConfigError:
     try:
-        return load(device.file, environment={"HOME": "/home/pump", "SITE": "north"})
+        return load(device.file, environment={"HOME": "/srv/pump", "SITE": "north"})
     except ConfigError as error:
         return error
 

@@ -147,8 +147,8 @@ def test_the_outbox_lies_in_the_state_directory(device: Device, environment: dic
     ("environment", "path"),
     [
         ({"XDG_STATE_HOME": "/xdg"}, "/xdg/thingmeter/outbox.db"),
-        ({"XDG_STATE_HOME": "relative"}, "/home/pump/.local/state/thingmeter/outbox.db"),
-        ({}, "/home/pump/.local/state/thingmeter/outbox.db"),
+        ({"XDG_STATE_HOME": "relative"}, "/srv/pump/.local/state/thingmeter/outbox.db"),
+        ({}, "/srv/pump/.local/state/thingmeter/outbox.db"),
     ],
 )
 def test_the_outbox_of_an_ordinary_user_lies_in_their_state(

@@ -6,11 +6,6 @@ from thingmeter.destinations.defender.pace import Pace
 from thingmeter.testing import ManualClock
 
 
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
 def test_the_first_publish_of_all_waits_for_nothing(clock: ManualClock) -> None:
     assert Pace(300, clock).wait_s() == 0
 

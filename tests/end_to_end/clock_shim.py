@@ -18,15 +18,15 @@ class ClockShim:
 
     def __init__(self, folder: Path) -> None:
         compiler = shutil.which("cc") or pytest.skip("no C compiler (Debian package gcc)")
-        self.library = folder / "clock_shim.so"
+        self.shim = folder / "clock_shim.so"
         self.file = folder / "clock_shim.shift"
         self.step_to(0)
-        command = [compiler, "-shared", "-fPIC", "-O2", "-Wall", "-o", str(self.library), str(SOURCE), "-ldl"]
+        command = [compiler, "-shared", "-fPIC", "-O2", "-Wall", "-o", str(self.shim), str(SOURCE), "-ldl"]
         subprocess.run(command, check=True)
 
     def environment(self) -> dict[str, str]:
         """Return this process's environment with the shim preloaded."""
-        return {**os.environ, "LD_PRELOAD": str(self.library), "CLOCK_SHIM_FILE": str(self.file)}
+        return {**os.environ, "LD_PRELOAD": str(self.shim), "CLOCK_SHIM_FILE": str(self.file)}
 
     def step_to(self, seconds: float) -> None:
         """Let the wall clock be ``seconds`` ahead of the machine's from now on (behind, when negative)."""

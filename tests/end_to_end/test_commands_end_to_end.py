@@ -37,7 +37,7 @@ def mistaken(request: pytest.FixtureRequest, device: Device) -> subprocess.Compl
     """Return the outcome of a command with a configuration of thirty mistakes."""
     device.write("group-readable.pem", "PEM", mode=0o640)
     device.write(device.file.name, (CONFIG / "thirty_mistakes.toml").read_bytes())
-    return run(str(request.param), "-c", str(device.file), HOME="/home/pump")
+    return run(str(request.param), "-c", str(device.file), HOME="/srv/pump")
 
 
 def test_thirty_mistakes_end_a_command_with_the_exit_code_of_configuration(
