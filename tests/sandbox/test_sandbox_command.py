@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -121,3 +123,17 @@ def test_reports_of_a_real_agent_are_accepted(tmp_path: Path) -> None:
 
         assert ["  accepted  " in line for line in lines] == [True, True]
         assert process.wait(20) == 0
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv of util-linux is missing")
+def test_no_agent_is_left_when_the_sandbox_is_killed(tmp_path: Path) -> None:
+    with command("--agent", "--thing", "pump-7", folder=tmp_path / "box") as process:
+        (line,) = (line for line in lines_until(process, " cbor ") if line.startswith("agent "))
+        agent = os.pidfd_open(int(line.split()[2].rstrip(",")))
+
+        process.kill()
+
+        ended, _, _ = select.select([agent], [], [], 20)
+        os.close(agent)
+        assert ended == [agent]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -27,10 +28,12 @@ class AgentProcess:
         self._log_file = log_file
         self._ended = ended
         self._stopping = threading.Event()
+        setpriv = shutil.which("setpriv")  # of util-linux: ends the agent when a kill -9 ends the sandbox
+        with_parent = [setpriv, "--pdeathsig", "TERM"] if setpriv else []
         with log_file.open("wb") as log:
             # Its own session: Ctrl-C in a terminal goes to the whole group, and the agent is to end by SIGTERM alone.
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and package
-                [sys.executable, "-m", "thingmeter", "run", "-c", str(configuration)],
+                [*with_parent, sys.executable, "-m", "thingmeter", "run", "-c", str(configuration)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
