@@ -53,7 +53,7 @@ def test_a_custom_metric_that_nothing_can_feed_is_told_with_its_place(tmp_path: 
 
     line = (tmp_path / "thingmeter.toml").read_text().splitlines().index('from = "cpu.usage"') + 1
     assert [(problem.line, problem.message.partition(";")[0]) for problem in problems] == [
-        (line, "no configured collector has a metric cpu.usage")
+        (line, "collector cpu has no metric usage")
     ]
 
 

@@ -151,15 +151,15 @@ class Delivery:
         except Unconfirmed as error:
             self._uncommitted = partial(self._outbox.retire, message, str(error))
             changes = {"unconfirmed": fares.unconfirmed + 1, "last_error": str(error)}
-            self._say_down(str(error))
+            self._say_down(f"published, outcome unknown: {error}")
         except Throttled as error:
             self._throttled_until = self._clock.monotonic() + error.after_s
             changes = {"throttled": fares.throttled + 1, "last_rejected": self._clock.now(), "last_error": str(error)}
-            self._say_down(str(error))
+            self._say_down(f"not accepted now: {error}")
         except Unreachable as error:
             self._back_off()
             changes = {"unreachable": fares.unreachable + 1, "last_error": str(error)}
-            self._say_down(str(error))
+            self._say_down(f"not delivered: {error}")
         else:
             self._uncommitted = partial(self._outbox.acknowledge, message)
             changes = {"accepted": fares.accepted + 1, "last_accepted": self._clock.now()}
@@ -180,10 +180,10 @@ class Delivery:
         self._not_before = self._clock.monotonic() + wait_s
         return wait_s
 
-    def _say_down(self, reason: str) -> None:
-        level = logging.DEBUG if self._down == reason else logging.WARNING
-        logger.log(level, "%s: not delivered: %s", self._route.destination, reason)
-        self._down = reason
+    def _say_down(self, what: str) -> None:
+        is_news = self._down != what and not self._stopping.is_set()
+        logger.log(logging.WARNING if is_news else logging.DEBUG, "%s: %s", self._route.destination, what)
+        self._down = what
 
     def _say_up(self) -> None:
         if self._down:

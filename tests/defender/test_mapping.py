@@ -104,6 +104,7 @@ def test_addresses_are_text_and_have_no_zone() -> None:
     ("metric", "told"),
     [
         (CustomMetric(name="m", type="number", from_="cpu.usage_percnt"), "did you mean cpu.usage_percent?"),
+        (CustomMetric(name="m", type="number", from_="memory.used_percent"), "no collector memory runs"),
         (CustomMetric(name="m", type="number", from_="sockets.local_listener"), "number takes number"),
         (CustomMetric(name="m", type="ip-address-list", from_="sockets.local_listener"), "takes address"),
         (CustomMetric(name="m", type="number", from_="cpu.usage_percent", aggregate="increase"), "takes a counter"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import PurePath
 
 from thingmeter.config.wording import escape
 from thingmeter.errors import ThingmeterError
 
 LONGEST_CHARACTERS = 300
+STANDARD_LIBRARY = str(PurePath(os.__file__).parent)  # installed packages lie below it, in site- or dist-packages
 
 
 def told(error: BaseException) -> str:
@@ -23,9 +25,17 @@ def told(error: BaseException) -> str:
 
 
 def _place(error: BaseException) -> str:
+    """Return where it was raised: the innermost line that is not the standard library's, if there is one."""
+    innermost = own = None
     step = error.__traceback__
-    if step is None:
-        return ""
-    while step.tb_next is not None:
+    while step is not None:
+        innermost = step
+        if not _is_standard(step.tb_frame.f_code.co_filename):
+            own = step
         step = step.tb_next
-    return f" ({PurePath(step.tb_frame.f_code.co_filename).name}:{step.tb_lineno})"
+    found = own or innermost
+    return f" ({PurePath(found.tb_frame.f_code.co_filename).name}:{found.tb_lineno})" if found else ""
+
+
+def _is_standard(file: str) -> bool:
+    return file.startswith(("<frozen", STANDARD_LIBRARY)) and "-packages" not in file

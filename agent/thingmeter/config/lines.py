@@ -14,15 +14,16 @@ from thingmeter.config.places import KeyPath
 
 DEEPEST = 32  # levels of tables and arrays; nothing that is configured needs more than 6
 
-_SPACE = re.compile(r"[ \t]*+")
-_BLANK = re.compile(r"(?:[ \t\r\n]++|#[^\n]*+)*+")
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]++")
-_BASIC_KEY = re.compile(r'"(?:[^"\\]|\\.)*+"')
-_LITERAL_KEY = re.compile(r"'[^']*+'")
-_SCALAR = re.compile(r"[^,\]}#\n]++")  # numbers, booleans and dates, which may hold a space
+# No possessive quantifiers: before Python 3.11.5 those on groups fail to match (CPython issue 106052).
+_SPACE = re.compile(r"[ \t]*")
+_BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_BASIC_KEY = re.compile(r'"(?:[^"\\]|\\.)*"')
+_LITERAL_KEY = re.compile(r"'[^']*'")
+_SCALAR = re.compile(r"[^,\]}#\n]+")  # numbers, booleans and dates, which may hold a space
 _STRINGS = (
-    ('"""', re.compile(r'"""(?:[^"\\]|\\[\s\S]|"(?!""))*+"""(?:"{0,2})')),  # up to two quotes may precede the end
-    ("'''", re.compile(r"'''(?:[^']|'(?!''))*+'''(?:'{0,2})")),
+    ('"""', re.compile(r'"""(?:[^"\\]|\\[\s\S]|"(?!""))*"""(?:"{0,2})')),  # up to two quotes may precede the end
+    ("'''", re.compile(r"'''(?:[^']|'(?!''))*'''(?:'{0,2})")),
     ('"', _BASIC_KEY),
     ("'", _LITERAL_KEY),
 )

@@ -156,7 +156,7 @@ class RunningCollector:
             except (TypeError, ValueError) as error:
                 name = self._declared_name(candidate)
                 doubtful |= {name} if name else self._declared.keys()
-                refused.append(f"a sample of {name or 'no declared metric'}: {error}")
+                refused.append(f"a sample of {_metric_name(candidate) or 'no metric'}: {error}")
             else:
                 full = self._full[sample.metric.name]
                 samples.append(Sample(full, sample.value, sample.at or now, sample.dimensions))
@@ -166,9 +166,15 @@ class RunningCollector:
         metrics = tuple(full for name, full in self._full.items() if name not in doubtful or full.name in seen)
         return Taken(metrics, tuple(samples), tuple(refused), is_cut, self._clock.monotonic() - began)
 
-    def _declared_name(self, candidate: object) -> str:
-        metric = candidate.metric if isinstance(candidate, Sample) else None
-        return metric.name if isinstance(metric, Metric) and self._declared.get(metric.name) == metric else ""
+    def _declared_name(self, candidate: Sample) -> str:
+        name = _metric_name(candidate)
+        return name if name and self._declared.get(name) == candidate.metric else ""
+
+
+def _metric_name(candidate: object) -> str:
+    """Return the name of the metric that a plugin yielded a sample of, if that is what it yielded."""
+    metric = candidate.metric if isinstance(candidate, Sample) else None
+    return metric.name if isinstance(metric, Metric) else ""
 
 
 def _close(yielded: Iterable[Sample]) -> None:

@@ -68,9 +68,12 @@ def mistake_in(metric: CustomMetricSettings, known: Mapping[str, Metric]) -> str
         return ""
     source = known.get(metric.from_)
     if source is None:
+        collector = metric.from_.partition(".")[0]
+        if collector not in {name.partition(".")[0] for name in known}:
+            return f"no collector {collector} runs; a table [collectors.{collector}] starts one"
         near = get_close_matches(metric.from_, known, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        return f"no configured collector has a metric {metric.from_}{hint}"
+        return f"collector {collector} has no metric {metric.from_.partition('.')[2]}{hint}"
     fitting = FITTING_TYPES[metric.type]
     if source.type not in fitting:
         return f"{metric.from_} is of type {source.type}; {metric.type} takes {' or '.join(fitting)}"

@@ -113,7 +113,8 @@ class DefenderTransport:
             raise Unconfirmed("the agent ended before Device Defender answered")
         if answer is None:
             raise Unconfirmed(
-                f"no answer from Device Defender within {ANSWER_TIMEOUT_S} s; is Detect open to the account?"
+                f"no answer from Device Defender within {ANSWER_TIMEOUT_S} s; "
+                "has this broker one, and is Detect open to the account?"
             )
         if answer.verdict == "accepted":
             return
