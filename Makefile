@@ -24,6 +24,12 @@ bench: $(VENV)/dev  ## measure, and print ratios
 	@echo "one look at 10,000 sockets, CPU time" && $(BIN)/python tests/bench/sockets.py
 	@echo "the whole agent for a minute, beside a bare MQTT client" && $(BIN)/python tests/bench/agent.py
 
+.PHONY: wheel
+wheel: $(VENV)/run  ## build dist/thingmeter-*.whl, to install on a device
+	@rm -rf build dist
+	@$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	@rm -rf build && ls dist/*.whl
+
 .PHONY: lock
 lock: $(VENV)/dev  ## write requirements/*.lock anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --upgrade \
@@ -33,7 +39,7 @@ lock: $(VENV)/dev  ## write requirements/*.lock anew from pyproject.toml (needs 
 
 .PHONY: clean
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) .sandbox build dist agent/*.egg-info
+	rm -rf $(VENV) .sandbox build dist agent/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

@@ -75,7 +75,7 @@ def _run(arguments: Sequence[str]) -> int:
         print_version()
         return 0
     if parsed.command is None:
-        whole.print_usage(sys.stderr)
+        whole.print_help(sys.stderr)
         return 2
     set_up_log(parsed.log_level)
     return run_command(parsed)

@@ -59,7 +59,7 @@ def test_the_sandbox_says_where_things_are(tmp_path: Path) -> None:
         lines = lines_until(process, "verdict")
 
     subjects = [line.split("  ")[0] for line in lines[:5]]
-    assert subjects == ["folder", "broker", "certificates", "configuration", "watch topics"]
+    assert subjects == ["folder", "broker", "certificates", "configuration", "watch status"]
 
 
 def test_each_thing_gets_a_configuration(tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from thingmeter.collectors.plugins import LoadedCollector
     from thingmeter.config import Config
 
 HELP = "read the configuration and load the collectors; no network, no writes"
@@ -22,21 +24,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what would run, or raise ConfigError with every mistake."""
     if arguments.schema:
         return _print_schema()
-    from thingmeter.clock import SystemClock
     from thingmeter.config import default_path, load
-    from thingmeter.daemon import load_collectors, make_session, mapping_problems
-    from thingmeter.errors import ConfigError
-    from thingmeter.health import Health
 
     path = arguments.config or default_path()
     config = load(path)
     if arguments.origins:
         return _print_origins(config)
-    make_session(config, SystemClock())
-    loaded = load_collectors(config, Health())
-    problems = mapping_problems(config, loaded)
-    if problems:
-        raise ConfigError(tuple(problems))
+    loaded = _load(config)
     print(f"{path}: good")
     print(f"thing       {config.thing.name}")
     if config.mqtt:
@@ -47,6 +41,32 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"defender    every {config.defender.interval_s:g} s; blocks {blocks}; custom metrics {custom}")
     print(f"collectors  {', '.join(f'{one.name} every {one.interval_s:g} s' for one in loaded)}")
     return 0
+
+
+def _load(config: Config) -> Sequence[LoadedCollector]:
+    """Load all that the configuration names; raise ConfigError with every mistake that only shows then."""
+    from thingmeter.clock import SystemClock
+    from thingmeter.daemon import load_collectors, make_session, mapping_problems
+    from thingmeter.errors import ConfigError, Problem
+    from thingmeter.health import Health
+    from thingmeter.mqtt.tls import files_problem
+
+    problems: list[Problem] = []
+    loaded: Sequence[LoadedCollector] = ()
+    if config.mqtt and (mistake := files_problem(config.mqtt, SystemClock().now())):
+        problems.append(config.problem("mqtt.tls", "", mistake.removeprefix("tls: ")))
+    try:
+        make_session(config, SystemClock())
+    except ConfigError as error:
+        problems += error.problems
+    try:
+        loaded = load_collectors(config, Health())
+        problems += mapping_problems(config, loaded)
+    except ConfigError as error:
+        problems += error.problems
+    if problems:
+        raise ConfigError(tuple(problems))
+    return loaded
 
 
 def _print_schema() -> int:

@@ -116,7 +116,7 @@ def _print_places(sandbox: Sandbox, edited: list[Path]) -> None:
     watch = (
         f"mosquitto_sub -V mqttv5 -h {sandbox.host} -p {sandbox.port} --cafile {_quoted(sandbox.ca_file)} "
         f"--cert {_quoted(operator.certificate_file)} --key {_quoted(operator.private_key_file)} "
-        "-i operator -v -t '#'"
+        "-i operator -v -t 'status/#'"
     )
     print(f"folder         {folder.path}")
     print(f"broker         {sandbox.host}:{sandbox.port}, MQTT 5 over mutual TLS")
@@ -124,11 +124,12 @@ def _print_places(sandbox: Sandbox, edited: list[Path]) -> None:
     print(f"configuration  {folder.configuration_file}")
     for path in edited:
         print(f"               {path} was edited and is left as it is; remove it to have it written again")
-    print(f"watch topics   {watch}", flush=True)
+    print(f"watch status   {watch}", flush=True)
 
 
 def _agent_command(sandbox: Sandbox) -> str:
-    return f"thingmeter run -c {_quoted(sandbox.folder.configuration_file)}"
+    program = Path(sys.executable).with_name("thingmeter")  # beside the interpreter in a virtual environment
+    return f"{_quoted(program)} run -c {_quoted(sandbox.folder.configuration_file)}"
 
 
 def _quoted(path: Path) -> str:

@@ -290,7 +290,7 @@ class Outbox(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Collector(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[collectors.NAME]: takes samples of one subject. With any such table, only the collectors named run.
+    """[collectors.NAME]: takes samples of one subject. With any such table, only those and those of the blocks.
 
     ``options`` are the keys that are not listed here, each the collector's own; the collector checks them.
     """

@@ -44,6 +44,15 @@ def client_context(mqtt: Mqtt) -> ssl.SSLContext:
     return context
 
 
+def files_problem(mqtt: Mqtt, now: datetime) -> str:
+    """Return what is wrong with the files of [mqtt.tls] themselves at ``now`` (aware); empty when nothing is."""
+    try:
+        client_context(mqtt)
+    except ConnectFailed as failure:
+        return str(failure)
+    return own_dates_problem(mqtt.tls, now) or ca_dates_problem(mqtt.tls, now)
+
+
 def own_dates_problem(files: Tls, now: datetime) -> str:
     """Return what is wrong with the dates of our own certificate at ``now`` (aware); empty when nothing is."""
     place = _place(files.certificate_file, "certificate_file")
