@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 HELP = "sample for real and print what would be sent; send nothing"
 APART_S = 1.0
+PAGE_WIDTH = 100  # characters of a line of the report; one that has no shorter parts may be longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +131,6 @@ def _print_json(samples: Iterable[Sample], messages: Iterable[Preview]) -> None:
 
 
 def _print_tables(samples: Sequence[Sample], messages: Iterable[Preview]) -> None:
-    import json
-
     rows = [("METRIC", "DIMENSIONS", "VALUE", "UNIT")]
     for sample in samples:
         dimensions = " ".join(f"{key}={value}" for key, value in sample.dimensions)
@@ -141,7 +140,7 @@ def _print_tables(samples: Sequence[Sample], messages: Iterable[Preview]) -> Non
         print(f"{metric:{widths[0]}}  {dimensions:{widths[1]}}  {value:>{widths[2]}}  {unit}".rstrip())
     for message in messages:
         print(f"\n{message.destination}: {len(message.payload)} bytes of {message.format} to {message.topic}")
-        print(json.dumps(message.content, indent=2))
+        print(_laid_out(message.content))
 
 
 def _plain(value: object) -> Any:
@@ -164,3 +163,19 @@ def _short(value: Value) -> str:
     if isinstance(value, float):
         return f"{value:.2f}" if abs(value) < 10**6 else f"{value:.6g}"
     return str(value)
+
+
+def _laid_out(value: Any, indent: str = "") -> str:
+    """Return a value as JSON: what fits on a line stands on one, a list or map that does not has a line a member."""
+    import json
+
+    line = json.dumps(value)
+    if len(indent) + len(line) <= PAGE_WIDTH or not isinstance(value, dict | list) or not value:
+        return line
+    deeper = indent + "  "
+    if isinstance(value, dict):
+        members = [f"{json.dumps(key)}: {_laid_out(member, deeper)}" for key, member in value.items()]
+    else:
+        members = [_laid_out(member, deeper) for member in value]
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    return opening + "\n" + ",\n".join(deeper + member for member in members) + "\n" + indent + closing
