@@ -12,6 +12,7 @@ import pytest
 from config.device import SMALLEST, Device, device_in
 from end_to_end import defender_rules
 from end_to_end.agent import CUSTOM_METRICS, command, environment, run
+from thingmeter.sandbox.authority import Authority
 
 CONFIG = Path(__file__).parents[1] / "config"
 CONFIGURATION = 78
@@ -143,6 +144,14 @@ def test_check_prints_a_schema_that_an_editor_can_use() -> None:
 
 def test_check_of_a_good_configuration_ends_with_0(device: Device) -> None:
     device.write(device.file.name, ONCE % ("cbor", "long"))
+    authority = Authority.open(device.folder / "authority")
+    issued = authority.issue("pump-7", device.folder / "issued")
+    for name, source in (
+        ("ca.pem", authority.ca_file),
+        ("certificate.pem", issued.certificate_file),
+        ("private-key.pem", issued.private_key_file),
+    ):
+        device.write(name, source.read_bytes())
 
     assert run("check", "-c", str(device.file)).returncode == 0
 
