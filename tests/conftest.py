@@ -53,6 +53,7 @@ REAL_PARTS: dict[str, tuple[Callable[[], bool], str]] = {
     ),
     "needs_compiler": (has_program("cc"), "sudo apt-get install gcc libc6-dev"),
     "needs_namespaces": (has_namespaces, "sudo sysctl kernel.unprivileged_userns_clone=1, or run as root"),
+    "needs_fuse": (lambda: os.access("/dev/fuse", os.R_OK | os.W_OK), "sudo chmod a+rw /dev/fuse"),
     "needs_aws": (lambda: importlib.util.find_spec("awscrt") is not None, "pip install 'thingmeter[aws]'"),
 }
 
