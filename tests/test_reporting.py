@@ -33,6 +33,13 @@ def collect(reporting: Reporting, clock: ManualClock, received: int) -> None:
     reporting.collected((RECEIVED, LISTENERS), samples)
 
 
+def report_each(reporting: Reporting, clock: ManualClock, *received: int) -> None:
+    """Let the counter stand at each of these in turn, with a report after each."""
+    for value in received:
+        collect(reporting, clock, value)
+        reporting.report()
+
+
 def bytes_in(message: Message | None) -> Any:
     assert message is not None
     return json.loads(message.payload)["metrics"].get("network_stats", {}).get("bytes_in")
@@ -78,9 +85,7 @@ def test_a_published_increase_is_not_reported_again(
     start: Callable[[], Reporting], outbox: Outbox, clock: ManualClock
 ) -> None:
     reporting = start()
-    for received in (100, 150):
-        collect(reporting, clock, received)
-        reporting.report()
+    report_each(reporting, clock, 100, 150)
     publish(reporting, outbox)
     collect(reporting, clock, 175)
 
@@ -91,9 +96,7 @@ def test_a_report_in_flight_shares_its_increase_with_no_other(
     start: Callable[[], Reporting], clock: ManualClock
 ) -> None:
     reporting = start()
-    for received in (100, 150):
-        collect(reporting, clock, received)
-        reporting.report()
+    report_each(reporting, clock, 100, 150)
     reporting.take()
     collect(reporting, clock, 175)
 
@@ -104,9 +107,7 @@ def test_an_increase_whose_report_failed_in_flight_comes_with_a_later_one(
     start: Callable[[], Reporting], clock: ManualClock
 ) -> None:
     reporting = start()
-    for received in (100, 150):
-        collect(reporting, clock, received)
-        reporting.report()
+    report_each(reporting, clock, 100, 150)
     reporting.take()
     collect(reporting, clock, 175)
     reporting.report()
@@ -120,9 +121,7 @@ def test_a_restart_goes_on_from_the_last_published_report(
     start: Callable[[], Reporting], outbox: Outbox, clock: ManualClock
 ) -> None:
     reporting = start()
-    for received in (100, 150):
-        collect(reporting, clock, received)
-        reporting.report()
+    report_each(reporting, clock, 100, 150)
     publish(reporting, outbox)
     again = start()
     collect(again, clock, 180)
@@ -176,9 +175,7 @@ def test_a_crash_between_publish_and_answer_reports_no_increase_twice(
     start: Callable[[], Reporting], clock: ManualClock
 ) -> None:
     reporting = start()
-    for received in (100, 150):
-        collect(reporting, clock, received)
-        reporting.report()
+    report_each(reporting, clock, 100, 150)
     reporting.take()
     reporting.published(b"mark")
 
@@ -194,9 +191,7 @@ def test_an_increase_that_was_published_and_throttled_comes_with_a_later_report(
     start: Callable[[], Reporting], clock: ManualClock
 ) -> None:
     reporting = start()
-    for received in (100, 150):
-        collect(reporting, clock, received)
-        reporting.report()
+    report_each(reporting, clock, 100, 150)
     reporting.take()
     reporting.published(b"mark")
     reporting.release()
@@ -209,9 +204,7 @@ def test_an_increase_that_was_published_and_settled_is_not_reported_again(
     start: Callable[[], Reporting], clock: ManualClock
 ) -> None:
     reporting = start()
-    for received in (100, 150):
-        collect(reporting, clock, received)
-        reporting.report()
+    report_each(reporting, clock, 100, 150)
     reporting.take()
     reporting.published(b"mark")
     reporting.settle()
@@ -223,9 +216,7 @@ def test_an_increase_that_was_published_and_settled_is_not_reported_again(
 
 def test_settling_a_report_again_takes_nothing_off_twice(start: Callable[[], Reporting], clock: ManualClock) -> None:
     reporting = start()
-    for received in (100, 150):
-        collect(reporting, clock, received)
-        reporting.report()
+    report_each(reporting, clock, 100, 150)
     reporting.take()
     reporting.settle()
     reporting.release()
