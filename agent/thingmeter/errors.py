@@ -6,7 +6,8 @@ ThingmeterError
 │   └── Unsupported         this machine has nothing of the kind, now or later
 ├── DeliveryError           a message did not reach its destination
 │   ├── Unreachable         no answer; safe to send again
-│   │   └── Denied          the broker refuses us until its policy or our certificate changes
+│   │   ├── Unanswered      it went out, but no answer came: it may have been carried out
+│   │   └── Denied          refused until a policy, our certificate or our token changes
 │   ├── Throttled           asked to wait; safe to send again after ``after_s``
 │   ├── Rejected            refused for good; sending again cannot help
 │   └── Unconfirmed         published, outcome unknown; must not be sent again
@@ -67,8 +68,12 @@ class Unreachable(DeliveryError):
     """No answer; the message may be sent again."""
 
 
+class Unanswered(Unreachable):
+    """It went out, at least in part, and no answer came back: it may have been carried out."""
+
+
 class Denied(Unreachable):
-    """The broker refuses the connection or the topic until a policy or a certificate changes."""
+    """The service refuses us, whatever we send, until a policy, our certificate or our token changes."""
 
 
 class Throttled(DeliveryError):

@@ -1,12 +1,13 @@
-"""The seams: what a collector, a transport and a clock must offer. Interfaces only."""
+"""The seams: what a collector, a transport, a registrar and a clock must offer. Interfaces only."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from thingmeter.metrics import Metric, Sample
+from thingmeter.plans import Outcome, Plan
 
 
 class Collector(Protocol):
@@ -44,6 +45,42 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Give up what is held; a ``send`` in progress ends with Unreachable."""
+
+
+class Definition(Protocol):
+    """What is declared to a service under a name: a custom metric or a UOM."""
+
+    @property
+    def name(self) -> str:
+        """The name that the service knows it by; unique among the definitions of one registrar."""
+
+    def fingerprint(self) -> str:
+        """Return a digest of all that is declared: equal for equal definitions, on every device and at every start."""
+
+
+DefinitionT_contra = TypeVar("DefinitionT_contra", bound=Definition, contravariant=True)
+
+
+class Registrar(Protocol[DefinitionT_contra]):
+    """Declares definitions to one service; makes one attempt and knows nothing of earlier ones.
+
+    Both methods block, and both raise what concerns the attempt as a whole:
+
+        Throttled: the service asks to wait; what was not yielded is still to do.
+        Unreachable: no answer, or none that decides; what was not yielded is still to do.
+        Denied: the service refuses us, whatever we ask for.
+    """
+
+    def plan(self, definitions: Sequence[DefinitionT_contra], known: Collection[str]) -> Plan:
+        """Look at what the service has and return a step for each definition, in their order; changes nothing.
+
+        Args:
+            definitions: all that are to be declared.
+            known: names of those that this device has registered before, unchanged since.
+        """
+
+    def apply(self, plan: Plan) -> Iterator[Outcome]:
+        """Carry out the plan that ``plan()`` returned last; yield the outcome of each step as soon as it is known."""
 
 
 class Clock(Protocol):

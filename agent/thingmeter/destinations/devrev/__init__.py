@@ -1,0 +1,1 @@
+"""DevRev: units of measurement (UOMs) and their registration."""

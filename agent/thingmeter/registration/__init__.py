@@ -1,0 +1,1 @@
+"""Registration: what is to be declared to the services, what is known to be declared, and when to ask."""

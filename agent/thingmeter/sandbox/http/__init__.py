@@ -1,0 +1,1 @@
+"""HTTPS for the sandbox: messages, the server, and what can go wrong on the way."""
