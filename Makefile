@@ -35,7 +35,9 @@ lock: $(VENV)/dev  ## write requirements/*.lock anew from pyproject.toml (needs 
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --upgrade \
 	  pyproject.toml --all-extras --group dev --group build -o requirements/dev.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	  pyproject.toml --extra sandbox --extra aws --group build -c requirements/dev.lock -o requirements/run.lock
+	  pyproject.toml --all-extras --group build -c requirements/dev.lock -o requirements/run.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  pyproject.toml --extra aws -c requirements/dev.lock -o requirements/device.lock
 
 .PHONY: clean
 clean:  ## remove what the other targets made

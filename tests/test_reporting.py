@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from thingmeter.config.settings import Defender
+from thingmeter.config.settings import CustomMetric, Defender
 from thingmeter.health import Health
 from thingmeter.metrics import Metric
 from thingmeter.outbox import Message, Outbox
@@ -244,3 +244,45 @@ def test_report_ids_go_on_from_the_clock_when_the_last_one_is_damaged(
 def test_no_report_is_made_of_nothing(start: Callable[[], Reporting], outbox: Outbox) -> None:
     assert start().report() is None
     assert outbox.waiting("defender", 10) == []
+
+
+SPEED = Metric("pump.speed", "1/min")
+SPEEDS = tuple(CustomMetric(name=name, type="number", from_="pump.speed") for name in ("speed", "speed_too"))
+
+
+@pytest.fixture
+def reporting_speeds(outbox: Outbox, clock: ManualClock) -> Reporting:
+    """Reporting with two custom metrics of one source."""
+    settings = Defender(format="json", names="long", blocks=(), custom_metric=SPEEDS)
+    return Reporting(settings, outbox, clock, Health(), idle)
+
+
+def speeds_in_a_report(reporting: Reporting, clock: ManualClock) -> set[str]:
+    reporting.collected((SPEED,), [SPEED.sample(1200, at=clock.now())])
+    message = reporting.report()
+    return set(json.loads(message.payload)["custom_metrics"]) if message else set()
+
+
+def test_a_custom_metric_that_is_left_out_costs_no_other_its_place(
+    reporting_speeds: Reporting, clock: ManualClock
+) -> None:
+    reporting_speeds.leave_out({"speed"})
+
+    assert speeds_in_a_report(reporting_speeds, clock) == {"speed_too"}
+
+
+def test_a_custom_metric_that_is_no_longer_left_out_is_reported_again(
+    reporting_speeds: Reporting, clock: ManualClock
+) -> None:
+    reporting_speeds.leave_out({"speed"})
+    speeds_in_a_report(reporting_speeds, clock)
+
+    reporting_speeds.leave_out(())
+
+    assert speeds_in_a_report(reporting_speeds, clock) == {"speed", "speed_too"}
+
+
+def test_a_report_of_nothing_but_what_is_left_out_is_not_made(reporting_speeds: Reporting, clock: ManualClock) -> None:
+    reporting_speeds.leave_out({"speed", "speed_too"})
+
+    assert speeds_in_a_report(reporting_speeds, clock) == set()

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
+from thingmeter.config.changes import with_custom_metrics
 from thingmeter.config.settings import Defender
 from thingmeter.destinations.defender.mapping import is_empty, report_of, rules_of
 from thingmeter.destinations.defender.report import Report, encode
@@ -41,6 +42,7 @@ class Reporting:
         self, settings: Defender, outbox: Outbox, clock: Clock, health: Health, settled: Callable[[], None]
     ) -> None:
         self._settings = settings
+        self._sent = settings  # without what is left out
         self._outbox = outbox
         self._clock = clock
         self._health = health
@@ -60,6 +62,12 @@ class Reporting:
         """Take what one collect gave; ``metrics`` are all that it could have given."""
         with self._lock:
             self._window.add(metrics, samples)
+
+    def leave_out(self, names: Collection[str]) -> None:
+        """Report every custom metric but these from now on: Device Defender has others of their names, or none."""
+        with self._lock:
+            sent = (metric for metric in self._settings.custom_metric if metric.name not in names)
+            self._sent = with_custom_metrics(self._settings, sent)
 
     def report(self) -> Message | None:
         """Close the period and leave its report in the outbox; None when nothing is known to report.
@@ -122,7 +130,7 @@ class Reporting:
         points, carried = self._window.close(self._start, end, None if self._first else self._in_flight)
         self._start = end
         self._report_id = self._next_id(end)
-        return report_of(self._settings, points, self._report_id, self._refuse), carried
+        return report_of(self._sent, points, self._report_id, self._refuse), carried
 
     def _next_id(self, now: datetime) -> int:
         """Return the epoch second, or one more than the last id where the clock or the pace leaves no new second."""
