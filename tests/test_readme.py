@@ -64,5 +64,12 @@ def test_the_iot_policy_lets_a_thing_do_what_the_agent_does_and_fits_into_the_li
 
     actions = {statement["Action"] for statement in json.loads(text)["Statement"]}
 
-    assert actions == {"iot:Connect", "iot:Publish", "iot:RetainPublish", "iot:Subscribe", "iot:Receive"}
+    assert actions == {
+        "iot:Connect",
+        "iot:Publish",
+        "iot:RetainPublish",
+        "iot:Subscribe",
+        "iot:Receive",
+        "iot:AssumeRoleWithCertificate",
+    }
     assert len(json.dumps(json.loads(text))) <= 2048  # without white space that AWS does not count
