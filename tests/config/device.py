@@ -61,8 +61,8 @@ def told_without_privilege(file: Path) -> str:
 
 
 def device_in(folder: Path) -> Device:
-    """Return a device whose certificate, authority, key and password file are there."""
+    """Return a device whose certificate, authority, key, password and token files are there."""
     device = Device(folder)
-    for name in ("ca.pem", "certificate.pem", "private-key.pem", "proxy-password"):
+    for name in ("ca.pem", "certificate.pem", "private-key.pem", "proxy-password", "devrev-token"):
         device.write(name, "PEM")
     return device

@@ -70,9 +70,27 @@ def test_settings_in_any_order_are_a_configuration_or_problems(shared: Device, l
 
 
 KNOWN = st.sampled_from(
-    ["thing", "mqtt", "mqtt.tls", "defender", "defender.blocks", "defender.custom_metric", "outbox", "collectors.cpu"]
+    [
+        "thing",
+        "mqtt",
+        "mqtt.tls",
+        "aws",
+        "registration",
+        "defender",
+        "defender.blocks",
+        "defender.custom_metric",
+        "devrev",
+        "devrev.uom",
+        "outbox",
+        "collectors.cpu",
+    ]
 )
-KEYS = st.sampled_from(["name", "host", "port", "blocks", "tags", "where", "from", "type", "path", "interval_s", "x"])
+KEYS = st.sampled_from(
+    [
+        *("name", "host", "port", "blocks", "tags", "where", "from", "type", "path", "interval_s", "x", "region"),
+        *("role_alias", "endpoint_url", "token_file", "unit", "metric_name", "dimensions", "unique_dimension"),
+    ]
+)
 VALUES = st.sampled_from(
     ["1", "-1", "nan", "1e400", "true", '""', '"x"', '"${X}"', "[]", "[[]]", "[{}]", "{}", '{ x = "y" }', "07:00:00"]
 )

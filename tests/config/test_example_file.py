@@ -11,7 +11,20 @@ from msgspec import Struct
 
 from config.device import Device
 from thingmeter.config.fields import extra, fields_of
-from thingmeter.config.settings import Collector, CustomMetric, Defender, Mqtt, Outbox, Thing, Tls
+from thingmeter.config.settings import (
+    Aws,
+    Collector,
+    CustomMetric,
+    Defender,
+    DevRev,
+    Mqtt,
+    Outbox,
+    Registration,
+    Thing,
+    Tls,
+    Unit,
+    Uom,
+)
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "thingmeter.toml"
 TEXT = EXAMPLE.read_text(encoding="utf-8")
@@ -21,8 +34,13 @@ TABLES: list[tuple[type[Struct], dict[str, Any]]] = [
     (Thing, WHOLE["thing"]),
     (Mqtt, WHOLE["mqtt"]),
     (Tls, WHOLE["mqtt"]["tls"]),
+    (Aws, WHOLE["aws"]),
+    (Registration, WHOLE["registration"]),
     (Defender, WHOLE["defender"]),
     (CustomMetric, WHOLE["defender"]["custom_metric"][0]),
+    (DevRev, WHOLE["devrev"]),
+    (Uom, WHOLE["devrev"]["uom"][0]),
+    (Unit, WHOLE["devrev"]["uom"][0]["unit"]),
     (Outbox, WHOLE["outbox"]),
     (Collector, {**WHOLE["collectors"]["cpu"], "use": WHOLE["collectors"]["pump"]["use"]}),
 ]
@@ -54,7 +72,7 @@ def test_every_setting_is_in_the_example(struct: type[Struct], table: dict[str, 
 
 @pytest.mark.parametrize(("struct", "table", "field"), SHOWN)
 def test_a_setting_in_the_example_has_its_default(struct: type[Struct], table: dict[str, Any], field: Any) -> None:
-    is_example = field.is_required or extra(field.kind.meta, "default") or field.key == "custom_metric"
+    is_example = field.is_required or extra(field.kind.meta, "default") or field.key in {"custom_metric", "uom"}
     default = list(field.default) if isinstance(field.default, tuple) else field.default
 
     assert is_example or table[field.key] == default, struct
@@ -71,6 +89,7 @@ def test_only_what_must_be_given_is_not_commented_out() -> None:
     assert given == {
         "thing": {},
         "mqtt": {"host": WHOLE["mqtt"]["host"], "tls": WHOLE["mqtt"]["tls"]},
+        "registration": {},
         "defender": {},
         "outbox": {},
     }

@@ -2,16 +2,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from config.device import MQTT, SMALLEST, THING, Device
 
 HERE = Path(__file__).parent
 
 
-def test_thirty_mistakes_are_thirty_problems_each_on_its_line(device: Device) -> None:
+@pytest.mark.parametrize("name", ["thirty_mistakes", "registration_mistakes"])
+def test_every_mistake_is_a_problem_on_its_line(device: Device, name: str) -> None:
     device.write("group-readable.pem", "PEM", mode=0o640)
-    expected = (HERE / "thirty_mistakes.txt").read_text(encoding="utf-8").splitlines()
+    expected = (HERE / f"{name}.txt").read_text(encoding="utf-8").splitlines()
 
-    problems = device.problems((HERE / "thirty_mistakes.toml").read_bytes())
+    problems = device.problems((HERE / f"{name}.toml").read_bytes())
 
     assert problems == expected
 
@@ -35,11 +38,13 @@ def test_an_unknown_key_near_to_none_lists_what_is_known(device: Device) -> None
 
 
 def test_an_unknown_table_is_one_problem_whatever_is_in_it(device: Device) -> None:
-    problems = device.problems(THING + "[devrev]\nendpoint_url = 3\nroute = 4\n")
+    problems = device.problems(THING + "[statsd]\nsocket = 3\nmode = 4\n")
 
-    assert problems == [
-        "thingmeter.toml:3: [devrev]: unknown table; known here: thing, mqtt, defender, outbox, collectors"
-    ]
+    (problem,) = problems
+    assert problem == (
+        "thingmeter.toml:3: [statsd]: unknown table; known here: "
+        "thing, mqtt, aws, registration, defender, devrev, outbox, collectors"
+    )
 
 
 def test_a_missing_key_is_a_problem_of_its_table_header(device: Device) -> None:

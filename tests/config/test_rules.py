@@ -15,10 +15,6 @@ def reason(problems: list[str]) -> str:
     return problem.rpartition(": ")[2] if "; run: " not in problem else problem
 
 
-def custom_metric(name: str, *lines: str) -> str:
-    return "\n".join(("[[defender.custom_metric]]", f'name = "{name}"', *(lines or ('type = "number"',)), ""))
-
-
 @pytest.mark.parametrize(
     "host",
     ["localhost", "broker.example.com", "a1b2-ats.iot.eu-west-1.amazonaws.com", "192.0.2.7", "2001:db8::7", "my_host"],
@@ -256,74 +252,7 @@ def test_a_report_of_nothing_is_refused(device: Device) -> None:
 
 
 def test_a_report_of_custom_metrics_only_is_allowed(device: Device) -> None:
-    assert device.problems(DEFENDER + "blocks = []\n" + custom_metric("x")) == []
-
-
-def test_a_custom_metric_named_twice_is_refused_at_the_second(device: Device) -> None:
-    (problem,) = device.problems(DEFENDER + custom_metric("x") + custom_metric("x"))
-
-    assert problem == (
-        'thingmeter.toml:14: [[defender.custom_metric]] name = "x": stands twice; the first is at thingmeter.toml:11'
-    )
-
-
-def test_a_hundred_custom_metrics_are_allowed(device: Device) -> None:
-    assert device.problems(DEFENDER + "".join(custom_metric(f"m{n}") for n in range(100))) == []
-
-
-def test_too_many_custom_metrics_do_not_hide_what_else_is_wrong(device: Device) -> None:
-    problems = device.problems(DEFENDER + custom_metric("a b") + "".join(custom_metric(f"m{n}") for n in range(100)))
-
-    assert [problem.partition(": ")[0] for problem in problems] == ["thingmeter.toml:11", "thingmeter.toml:310"]
-
-
-def test_the_hundred_and_first_custom_metric_is_refused(device: Device) -> None:
-    (problem,) = device.problems(DEFENDER + "".join(custom_metric(f"m{n}") for n in range(101)))
-
-    assert problem == "thingmeter.toml:310: [[defender.custom_metric]]: 101 of them, at most 100 are allowed"
-
-
-@pytest.mark.parametrize(
-    ("kind", "aggregate"),
-    [("number", "values"), ("number", "distinct"), ("number-list", "last"), ("string-list", "values"), ("number", "")],
-)
-def test_an_aggregate_that_the_type_lacks_is_refused(device: Device, kind: str, aggregate: str) -> None:
-    problems = device.problems(DEFENDER + custom_metric("x", f'type = "{kind}"', f'aggregate = "{aggregate}"'))
-
-    assert [problem.partition(": ")[0] for problem in problems] == ["thingmeter.toml:13"]
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        'from = "cpu"',
-        'from = "cpu.usage.percent"',
-        'from = "CPU.usage"',
-        'from = ""',
-        'display_name = ""',
-        'display_name = "Zähler"',
-        f'display_name = "{"x" * 129}"',
-        'where = { "" = "x" }',
-        'where = { a = "" }',
-        "where = { a = 1 }",
-        'where = "a"',
-        'tags = { "aws:x" = "y" }',
-        f'tags = {{ {"k" * 129} = "y" }}',
-        f'tags = {{ k = "{"v" * 257}" }}',
-        'tags = [{ Key = "a", Value = "b" }]',
-    ],
-)
-def test_a_custom_metric_that_the_service_would_not_take_is_refused(device: Device, line: str) -> None:
-    problems = device.problems(DEFENDER + custom_metric("x", 'type = "number"', line))
-
-    assert [problem.partition(": ")[0] for problem in problems] == ["thingmeter.toml:13"]
-
-
-@pytest.mark.parametrize("name", ["aws:x", "a b", "a.b", "ä", "", "x" * 129, "a\\n"])
-def test_a_name_that_cannot_be_registered_is_refused(device: Device, name: str) -> None:
-    problems = device.problems(DEFENDER + custom_metric(name))
-
-    assert [problem.partition(": ")[0] for problem in problems] == ["thingmeter.toml:11"]
+    assert device.problems(DEFENDER + "blocks = []\n[[defender.custom_metric]]\nname = 'x'\ntype = 'number'\n") == []
 
 
 def test_a_timeout_above_the_interval_is_refused(device: Device) -> None:

@@ -24,7 +24,7 @@ def test_the_readme_has_the_table_of_settings() -> None:
 @pytest.mark.parametrize(("struct", "table", "field"), SHOWN)
 def test_every_setting_has_a_row(struct: type[Struct], table: dict[str, Any], field: Any) -> None:
     del struct, table
-    has_own_table = field.key in {"tls", "custom_metric"}
+    has_own_table = field.key in {"tls", "custom_metric", "uom", "unit"}
 
     assert has_own_table or f"| `{field.key}` |" in settings_table()
 

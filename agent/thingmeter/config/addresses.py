@@ -1,4 +1,4 @@
-"""The grammar of hosts, proxies and topics. Each function returns what is wrong with a text, or None."""
+"""The grammar of hosts, endpoints, proxies and topics. Each ``_fault`` returns what is wrong with a text, or None."""
 
 from __future__ import annotations
 
@@ -16,6 +16,16 @@ _PROXY = re.compile(
     r"http://(?:(?P<user>[^:@/\s]+)(?P<password>:[^@/]*)?@)?(?P<host>[^:@/\s\[\]]+|\[[^\]\s]+\]):(?P<port>[0-9]{1,5})/?"
 )
 _HIGHEST_PORT = 65_535
+_ENDPOINT = re.compile(r"(?P<host>[^:@/\s\[\]?#]+|\[[^\]\s]+\])(?::(?P<port>[0-9]{1,5}))?")
+
+# AWS IoT's own endpoints in every partition: an account's (with or without -ats), FIPS, dual stack and VPC endpoints.
+# Source: the partitions of the AWS SDKs, docs.aws.amazon.com/general/latest/gr/iot-core.html.
+_IOT_HOST = re.compile(
+    r"(?:[a-z0-9-]+\.)*iot(?:-fips)?\.(?P<region>[a-z]{2,5}(?:-[a-z]{2,16}){1,2}-[0-9]{1,2})\.(?:vpce\.)?"
+    r"(?:amazonaws\.com|amazonaws\.com\.cn|amazonaws\.eu|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov"
+    r"|api\.aws|api\.amazonwebservices\.(?:com\.cn|eu))",
+    re.IGNORECASE,
+)
 
 
 def host_fault(host: str) -> str | None:
@@ -57,6 +67,37 @@ def proxy_user(proxy: str) -> str:
     return (match["user"] or "") if match else ""
 
 
+def url_fault(url: str) -> str | None:
+    """Return what keeps ``url`` from being ``https://HOST[:PORT]``; a slash at its end is no fault."""
+    allowed = "must be https://HOST or https://HOST:PORT"
+    scheme, separator, rest = url.partition("://")
+    if separator and scheme.lower() == "http":
+        return f"{allowed}; over plain HTTP anybody on the way could read the credentials and change the answers"
+    if scheme != "https" or not separator:
+        return allowed
+    if "@" in rest.partition("/")[0]:
+        return f"{allowed}, without user and password"
+    if re.search(r"[/?#].", rest):
+        return f"{allowed}, without path and query"
+    return _endpoint_fault(rest.removesuffix("/"), allowed)
+
+
+def endpoint_fault(endpoint: str) -> str | None:
+    """Return what keeps ``endpoint`` from being ``HOST`` or ``HOST:PORT``."""
+    allowed = "must be HOST or HOST:PORT"
+    if "://" in endpoint:
+        return f"{allowed}, without the scheme {endpoint.partition('://')[0]}://"
+    if "/" in endpoint or "@" in endpoint:
+        return f"{allowed}, without path and user"
+    return _endpoint_fault(endpoint, allowed)
+
+
+def iot_region(host: str) -> str | None:
+    """Return the region that ``host``, an endpoint of AWS IoT, is in; None for any other host."""
+    match = _IOT_HOST.fullmatch(host)
+    return match["region"].lower() if match else None
+
+
 def topic_fault(topic: str) -> str | None:
     """Return what keeps ``topic``, its {thing} already replaced, from being published to."""
     if "+" in topic or "#" in topic:
@@ -69,6 +110,19 @@ def topic_fault(topic: str) -> str | None:
         return f"is {len(topic.encode())} bytes long, at most {LONGEST_TOPIC_BYTES} are allowed"
     if topic.count("/") > MOST_TOPIC_SLASHES:
         return f"has {topic.count('/')} slashes, at most {MOST_TOPIC_SLASHES} are allowed"
+    return None
+
+
+def _endpoint_fault(endpoint: str, allowed: str) -> str | None:
+    match = _ENDPOINT.fullmatch(endpoint)
+    if match is None:
+        is_address = endpoint.count(":") > 1 and _is_host(endpoint)
+        return f"{allowed}, an IPv6 address in brackets: [{endpoint}]" if is_address else allowed
+    host = match["host"].strip("[]")
+    if not _is_host(host) or (match["host"] != host) != (":" in host):
+        return allowed
+    if match["port"] is not None and not 1 <= int(match["port"]) <= _HIGHEST_PORT:
+        return f"{allowed}, with a port from 1 to {_HIGHEST_PORT}"
     return None
 
 

@@ -1,4 +1,4 @@
-"""The two ways in which the agent departs from what a file says, both as new structs: the old stay as they were."""
+"""The ways in which the agent departs from what a file says, both as new structs: the old stay as they were."""
 
 from __future__ import annotations
 
@@ -20,3 +20,10 @@ def with_collectors(config: Config, names: Iterable[str]) -> Config:
 def with_custom_metrics(defender: Defender, metrics: Iterable[CustomMetric]) -> Defender:
     """Return ``defender`` with these custom metrics and no others."""
     return replace(defender, custom_metric=tuple(metrics))
+
+
+def with_registration(config: Config) -> Config:
+    """Return ``config`` with registration switched on for every service that it has a table of."""
+    defender = config.defender and replace(config.defender, registration="auto")
+    devrev = config.devrev and replace(config.devrev, registration="auto")
+    return replace(config, defender=defender, devrev=devrev)

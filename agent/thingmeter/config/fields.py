@@ -69,6 +69,8 @@ class Kind:
         if self.base in (int, float):
             noun = "an integer" if self.base is int else "a number"
             return f"{noun} from {self.meta.ge} to {self.meta.le}" + (f" ({unit})" if unit else "")
+        if self.base is bool:
+            return "true or false"
         return "a table" if self.is_table else "a string"
 
 
@@ -129,5 +131,5 @@ def unwrap(annotation: Any) -> Kind:
 
 
 def extra(meta: Meta, key: str) -> str:
-    """Return what settings.py says beyond msgspec's bounds: ``allowed``, ``default``; nothing where it does not."""
+    """Return what the settings say beyond msgspec's bounds: ``allowed``, ``default``, ``quota``; nothing by default."""
     return str((meta.extra or {}).get(key, ""))

@@ -10,13 +10,22 @@ from thingmeter.config.environment import substitute_tree
 from thingmeter.config.files import read_documents
 from thingmeter.config.places import KeyPath, Places
 from thingmeter.config.reading import Reading
-from thingmeter.config.rules import read_collectors, read_defender, read_mqtt, read_outbox, read_thing
+from thingmeter.config.rules import (
+    read_aws,
+    read_collectors,
+    read_defender,
+    read_devrev,
+    read_mqtt,
+    read_outbox,
+    read_registration,
+    read_thing,
+)
 from thingmeter.config.settings import Config
 from thingmeter.config.wording import escape
 from thingmeter.errors import ConfigError
 
 DEFAULT_PATH = Path("/etc/thingmeter/thingmeter.toml")
-TABLES = ["thing", "mqtt", "defender", "outbox", "collectors"]
+TABLES = ["thing", "mqtt", "aws", "registration", "defender", "devrev", "outbox", "collectors"]
 
 
 def default_path() -> Path:
@@ -29,7 +38,7 @@ def load(path: Path, *, environment: Mapping[str, str] = os.environ) -> Config:
 
     Args:
         path: the main file; problems spell it as given.
-        environment: for ``${NAME}``, ``$STATE_DIRECTORY``, ``$XDG_STATE_HOME``, ``$HOME``, ``$CREDENTIALS_DIRECTORY``.
+        environment: for ``${NAME}``, and the variables of systemd, XDG and AWS that stand in for settings.
 
     Raises:
         ConfigError: with every problem, in the order of the files and lines. Files that cannot be read and mistakes of
@@ -53,14 +62,20 @@ def _read(reading: Reading, used: dict[KeyPath, tuple[str, ...]]) -> Config:
     reading.unknown_keys(reading.places.document, TABLES, ())
     thing = read_thing(reading)
     mqtt = read_mqtt(reading, thing)
+    aws, region_variables = read_aws(reading, mqtt)
+    registration = read_registration(reading)
     defender = read_defender(reading)
-    outbox, variables = read_outbox(reading)
-    if variables:
-        used["outbox", "path"] = variables
+    devrev = read_devrev(reading)
+    outbox, path_variables = read_outbox(reading)
+    derived: dict[KeyPath, tuple[str, ...]] = {("aws", "region"): region_variables, ("outbox", "path"): path_variables}
+    used.update({path: variables for path, variables in derived.items() if variables})
     return Config(
         thing=thing,
         mqtt=mqtt,
+        aws=aws,
+        registration=registration,
         defender=defender,
+        devrev=devrev,
         outbox=outbox,
         collectors=read_collectors(reading),
         all_built_in=not reading.given(("collectors",)),

@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from thingmeter.config.fields import Field, Kind, fields_of
+from thingmeter.config.credential import file_fault
+from thingmeter.config.fields import Field, Kind, extra, fields_of
 from thingmeter.config.places import KeyPath, Places
-from thingmeter.config.wording import kind_of, listed, nearest, show, show_key
+from thingmeter.config.wording import kind_of, listed, looks_like_token, nearest, show, show_key
 from thingmeter.errors import Problem
 
 MAXIMUM_HINTS = 200  # near matches looked for; a file with more unknown keys is no configuration
@@ -52,6 +53,11 @@ class Reading:
         self._around_bad.update(path[:length] for length in range(len(path)))
         self.problems.append(self.places.problem(path if at is None else at, message))
 
+    def check(self, path: KeyPath, fault: str | None) -> None:
+        """Add the problem ``fault`` with ``path``, unless it is None or another was found at, below or around it."""
+        if fault is not None and self.sound(path):
+            self.report(path, fault)
+
     def sound(self, *paths: KeyPath) -> bool:
         """Tell whether no problem was found at, below or around any of ``paths``."""
         return not any(path in self._around_bad or self._is_refused(path) for path in paths)
@@ -64,12 +70,30 @@ class Reading:
         """Return the file named ``value``, seen from the folder of the file in which ``path`` stands; absolute."""
         return (Path(self.places.place(path).file).parent / value).absolute()
 
+    def file(self, path: KeyPath, value: str, *, private: bool = False) -> str:
+        """Return the absolute path of the file that ``value`` names, checked; nothing where it is empty.
+
+        Args:
+            path: of the setting.
+            value: its value.
+            private: whether nobody but the owner may have any right to the file.
+        """
+        if not value or not self.sound(path):
+            return value
+        file = self.resolve(path, value)
+        directory = self.environment.get("CREDENTIALS_DIRECTORY", "")
+        fault = file_fault(file, private=private, credentials_directory=directory)
+        if "-----BEGIN" in value or (fault and looks_like_token(value)):
+            fault = "must be the path of a file, not its content"
+        self.check(path, fault)
+        return str(file)
+
     def table(self, path: KeyPath) -> dict[str, Any] | None:
         """Return the table at ``path``, None where there is none; anything else there is a problem."""
         value = self.places.value(path)
         if value is None or isinstance(value, dict):
             return value
-        self.report(path, f"is {kind_of(value)}, must be a table: [{'.'.join(map(str, path))}]")
+        self.report(path, f"is {kind_of(value)}, must be a table: [{_dotted(path)}]")
         return None
 
     def struct(self, kind: type[AnyStruct], path: KeyPath, *, besides: Mapping[str, Any] | None = None) -> AnyStruct:
@@ -119,13 +143,16 @@ class Reading:
 
     def _nested(self, field: Field, raw: Mapping[str, Any], path: KeyPath) -> Struct:
         struct: type[Struct] = field.kind.base
-        if field.key not in raw:
-            keys = listed((inner.key for inner in fields_of(struct)), last="and")
-            name = ".".join(map(str, path))
-            self.report(path, f"the table [{name}] is missing; it needs {keys}", at=path[:-1])
-        if isinstance(raw.get(field.key), dict):
+        value = raw.get(field.key)
+        if isinstance(value, dict):
             return self.struct(struct, path)
-        self.table(path)
+        said, name = extra(field.kind.meta, "allowed"), _dotted(path)
+        if field.key in raw:
+            self.report(path, f"is {kind_of(value)}, must be {said or f'a table: [{name}]'}")
+        else:
+            keys = listed((inner.key for inner in fields_of(struct)), last="and")
+            missing = f"{field.key} is missing: {said}" if said else f"the table [{name}] is missing; it needs {keys}"
+            self.report(path, missing, at=path[:-1])
         return struct(**{inner.name: inner.stand_in for inner in fields_of(struct)})
 
     def _array_of_tables(self, field: Field, item: Kind, value: Any, path: KeyPath) -> tuple[Struct, ...]:
@@ -135,7 +162,9 @@ class Reading:
             return ()
         limit = field.kind.meta.max_length
         if limit is not None and len(value) > limit:
-            self.report((*path, limit), f"{len(value)} of them, at most {limit} are allowed")
+            quota = extra(field.kind.meta, "quota")
+            allowed = f"at most {limit} are allowed" + (f" ({quota})" if quota else "")
+            self.report((*path, limit), f"{len(value)} of them, {allowed}")
         structs = []
         for index, entry in enumerate(value[:limit]):
             if isinstance(entry, dict):
@@ -191,3 +220,8 @@ class Reading:
             msgspec.convert(key, kind.key_annotation)
         except msgspec.ValidationError:
             self.report(path, f"the key {show_key(key)} is not allowed here: {kind.allowed()}")
+
+
+def _dotted(path: KeyPath) -> str:
+    """Return the name of the table at ``path``, as its header has it."""
+    return ".".join(part for part in path if isinstance(part, str))

@@ -13,11 +13,45 @@ from msgspec import Struct
 
 from thingmeter.config.fields import Field, Kind, extra, fields_of
 from thingmeter.config.rules import COLLECTOR_NAME
-from thingmeter.config.settings import Collector, CustomMetric, Defender, Mqtt, Outbox, Thing, Tls
+from thingmeter.config.settings import (
+    Aws,
+    Collector,
+    CustomMetric,
+    Defender,
+    DevRev,
+    Mqtt,
+    Outbox,
+    Registration,
+    Thing,
+    Tls,
+    Unit,
+    Uom,
+)
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_STRUCTS: tuple[type[Struct], ...] = (Thing, Tls, Mqtt, CustomMetric, Defender, Outbox, Collector)
-_TABLES: dict[str, type[Struct]] = {"thing": Thing, "mqtt": Mqtt, "defender": Defender, "outbox": Outbox}
+_STRUCTS: tuple[type[Struct], ...] = (
+    Thing,
+    Tls,
+    Mqtt,
+    Aws,
+    Registration,
+    CustomMetric,
+    Defender,
+    Unit,
+    Uom,
+    DevRev,
+    Outbox,
+    Collector,
+)
+_TABLES: dict[str, type[Struct]] = {
+    "thing": Thing,
+    "mqtt": Mqtt,
+    "aws": Aws,
+    "registration": Registration,
+    "defender": Defender,
+    "devrev": DevRev,
+    "outbox": Outbox,
+}
 _NOT_IN_TOML = {"name", "options"}  # fields of a Collector: the table's name, and its keys that are not settings
 _REFERENCE = {"type": "string", "pattern": r"\$\{"}  # what ${NAME} stands for is known on the device only
 
@@ -76,7 +110,7 @@ def _property(made: dict[str, Any], field: Field) -> dict[str, Any]:
 
 
 def _in_order(made: dict[str, Any], kind: Kind | None) -> dict[str, Any]:
-    """Return ``made`` with its choices as settings.py lists them; msgspec sorts them and keeps the empty one."""
+    """Return ``made`` with its choices as the settings list them; msgspec sorts them and keeps the empty one."""
     return {**made, "enum": list(kind.choices)} if kind is not None and "enum" in made else made
 
 

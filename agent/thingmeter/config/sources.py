@@ -32,11 +32,14 @@ class Source:
 
 
 def sources(config: Config) -> tuple[Source, ...]:
-    """Return every effective value, in the order of the design: thing, mqtt, defender, outbox, collectors."""
+    """Return every effective value, in the order of config/thingmeter.toml."""
     tables: list[tuple[KeyPath, Struct | None]] = [
         (("thing",), config.thing),
         (("mqtt",), config.mqtt),
+        (("aws",), config.aws),
+        (("registration",), config.registration),
         (("defender",), config.defender),
+        (("devrev",), config.devrev),
         (("outbox",), config.outbox),
         *((("collectors", collector.name), collector) for collector in config.collectors),
     ]

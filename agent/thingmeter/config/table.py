@@ -7,15 +7,33 @@ import sys
 from msgspec import Struct
 
 from thingmeter.config.fields import Field, extra, fields_of
-from thingmeter.config.settings import Collector, CustomMetric, Defender, Mqtt, Outbox, Thing, Tls
+from thingmeter.config.settings import (
+    Aws,
+    Collector,
+    CustomMetric,
+    Defender,
+    DevRev,
+    Mqtt,
+    Outbox,
+    Registration,
+    Thing,
+    Tls,
+    Unit,
+    Uom,
+)
 from thingmeter.config.wording import show
 
 _TABLES: tuple[tuple[str, type[Struct]], ...] = (
     ("[thing]", Thing),
     ("[mqtt]", Mqtt),
     ("[mqtt.tls]", Tls),
+    ("[aws]", Aws),
+    ("[registration]", Registration),
     ("[defender]", Defender),
     ("[[defender.custom_metric]]", CustomMetric),
+    ("[devrev]", DevRev),
+    ("[[devrev.uom]]", Uom),
+    ("[devrev.uom.unit]", Unit),
     ("[outbox]", Outbox),
     ("[collectors.NAME]", Collector),
 )

@@ -14,6 +14,8 @@ BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _SECRET_KEY = re.compile(r"pass(word|wd|phrase)|secret|token|credential|(api|private|access)_?key", re.IGNORECASE)
 _FILE_KEY = re.compile(r"(_file|_path|_directory|_endpoint)$", re.IGNORECASE)
 _INLINE_PASSWORD = re.compile(r"(://[^\s/@:]*:)[^\s/]*@")
+_JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}")  # the beginning of every JSON Web Token: {" in base64
+_OPAQUE_TOKEN = re.compile(r"(?:Bearer )?(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[A-Za-z0-9_+=-]{32,}")
 _SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\", '"': '\\"'}
 _LONGEST_DECIMAL_BITS = 256  # beyond it hexadecimal, which has no limit on digits (sys.set_int_max_str_digits)
 
@@ -44,7 +46,7 @@ def show(value: object, *, key: str = "") -> str:
     """Return ``value`` as TOML writes it, at most about ``SHOWN_CHARACTERS`` long; a secret is masked.
 
     What counts as a secret: the value of a ``key`` named like one (``password``, but not ``password_file``), text that
-    holds a private key, and the password inside a URL.
+    holds a private key or a token, what was put in place of a file's name, and the password inside a URL.
     """
     return cut(_shown(value, key, SHOWN_CHARACTERS))
 
@@ -57,6 +59,11 @@ def cut(text: str) -> str:
 def is_secret(key: str) -> bool:
     """Tell whether a setting or a variable of this name holds a secret, rather than says where one is kept."""
     return bool(_SECRET_KEY.search(key)) and not _FILE_KEY.search(key)
+
+
+def looks_like_token(text: str) -> bool:
+    """Tell whether ``text``, where a file's name belongs, is rather a token: a JWT, or long and without a slash."""
+    return bool(_JWT.search(text) or _OPAQUE_TOKEN.fullmatch(text))
 
 
 def kind_of(value: object) -> str:
@@ -86,7 +93,10 @@ def _shown(value: object, key: str, room: int) -> str:
     if isinstance(value, list):
         return _shown_array(value, key, room)
     if isinstance(value, str):
-        return MASK if "PRIVATE KEY" in value else _quoted(_INLINE_PASSWORD.sub(r"\1***@", value[: 4 * room]))
+        is_content = _FILE_KEY.search(key) and looks_like_token(value)
+        if is_content or "PRIVATE KEY" in value or _JWT.search(value):
+            return MASK
+        return _quoted(_INLINE_PASSWORD.sub(r"\1***@", value[: 4 * room]))
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int) and value.bit_length() > _LONGEST_DECIMAL_BITS:
