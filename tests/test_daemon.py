@@ -10,7 +10,8 @@ import pytest
 import thingmeter
 from thingmeter.clock import SystemClock
 from thingmeter.config import Config, load
-from thingmeter.daemon import Daemon, load_collectors, mapping_problems, without_mistakes
+from thingmeter.daemon import Daemon
+from thingmeter.loading import load_collectors, mapping_problems, without_mistakes
 from thingmeter.errors import ConfigError
 from thingmeter.health import Health, notify_systemd
 

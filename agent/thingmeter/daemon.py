@@ -1,7 +1,7 @@
 """The composition root: builds every object, starts and stops the threads in order, acts on signals.
 
-    start: outbox, session, first samples, first report, schedule, delivery       (no network is needed for any of it)
-    stop:  schedule, delivery, session, outbox                                    (within STOP_S, whatever is stuck)
+    start: outbox, session, first samples, first report, schedule, delivery, registration    (none needs the network)
+    stop:  registration, schedule, delivery, session, outbox                     (within STOP_S, whatever is stuck)
 
 Signals: SIGTERM and SIGINT stop; SIGHUP reads the configuration again, and a bad one changes nothing; SIGUSR1 reports
 now, never below ``minimum_interval_s``.
@@ -15,25 +15,25 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from thingmeter.clock import SystemClock
-from thingmeter.collectors.plugins import LoadedCollector, load
 from thingmeter.config import Config, default_path
 from thingmeter.config import load as load_config
-from thingmeter.config.changes import with_collectors, with_custom_metrics
 from thingmeter.config.settings import Defender
 from thingmeter.delivery import Delivery, Route
-from thingmeter.destinations.defender.mapping import collectors_of, mistake_in
 from thingmeter.destinations.defender.pace import Pace
 from thingmeter.destinations.defender.transport import DefenderTransport, topic_of
-from thingmeter.errors import ConfigError, OutboxError, Problem
+from thingmeter.errors import ConfigError, OutboxError
 from thingmeter.health import Health, notify_systemd
+from thingmeter.loading import load_collectors, make_session, mapping_problems, without_mistakes
 from thingmeter.metrics import Metric, Sample
 from thingmeter.mqtt.session import Session
 from thingmeter.outbox import Outbox
 from thingmeter.protocols import Clock
+from thingmeter.registration.declared import registrations_of
+from thingmeter.registration.rounds import Rounds
 from thingmeter.reporting import DESTINATION, PACE, Reporting
 from thingmeter.sampling import Sampling
 from thingmeter.schedule import Schedule
@@ -157,6 +157,7 @@ class Daemon:
             self._defender = without_mistakes(config, self._loaded)
             if self._defender and self._session:
                 self._build_defender(self._defender, self._session)
+            self._registration = self._build_registration()
         except BaseException:
             self._outbox.close()
             raise
@@ -185,6 +186,7 @@ class Daemon:
         """Stop everything, in order; each part has its share of STOP_S."""
         with self._life:
             self._stopping.set()
+        self._registration.stop(0.5)
         self._sampling.stop()
         self._schedule.stop(0.5)
         if self._delivery:
@@ -212,6 +214,18 @@ class Daemon:
         self._delivery = Delivery(Route(DESTINATION, self._reporting, transport, hold_s), outbox, clock, health)
         session.on_connect(self._delivery.wake)
 
+    def _build_registration(self) -> Rounds:
+        registrations = registrations_of(self._config, self._outbox, self._clock)
+        reporting, defender = self._reporting, registrations.get("defender")
+        if reporting and defender:
+
+            def leave_out() -> None:
+                reporting.leave_out(defender.blocked())
+
+            defender.on_change(leave_out)
+            leave_out()  # what was known at the last stop
+        return Rounds(registrations.values())
+
     def _first_samples(self) -> None:
         """Sample at once, report at once, then keep to the schedule, whatever the first turn came to."""
         try:
@@ -226,6 +240,7 @@ class Daemon:
             self._schedule.start()
             if self._delivery:
                 self._delivery.start()
+            self._registration.start()
         notify_systemd("READY=1")
 
     def _report(self) -> None:
@@ -247,57 +262,3 @@ class Daemon:
     def _collected(self, metrics: tuple[Metric, ...], samples: Sequence[Sample]) -> None:
         if self._reporting:
             self._reporting.collected(metrics, samples)
-
-
-def make_session(config: Config, clock: Clock) -> Session | None:
-    """Load the MQTT library that [mqtt] names; nothing is connected yet. None without [mqtt].
-
-    Raises:
-        ConfigError: the library is not installed.
-    """
-    if config.mqtt is None:
-        return None
-    try:
-        return Session(config.mqtt, config.thing.name, clock=clock)
-    except ConfigError as error:
-        problems = (config.problem("mqtt", "client", problem.message) for problem in error.problems)
-        raise ConfigError(tuple(problems)) from error
-
-
-def load_collectors(
-    config: Config, health: Health, outbox: Outbox | None = None, clock: Clock | None = None
-) -> tuple[LoadedCollector, ...]:
-    """Load what is configured, and what the blocks of the report are made of.
-
-    Raises:
-        ConfigError: a collector is unknown, or an option of one is wrong.
-    """
-    if config.defender:
-        config = with_collectors(config, collectors_of(config.defender))
-    return load(config, provided={"health": health, "outbox": outbox, "clock": clock})
-
-
-def mapping_problems(config: Config, loaded: Sequence[LoadedCollector]) -> list[Problem]:
-    """Return a Problem for each custom metric that its ``from`` can never feed."""
-    if config.defender is None:
-        return []
-    known = known_metrics(loaded)
-    problems = []
-    for index, metric in enumerate(config.defender.custom_metric):
-        if mistake := mistake_in(metric, known):
-            problems.append(config.problem(f"defender.custom_metric.{index}", "from", mistake))
-    return problems
-
-
-def without_mistakes(config: Config, loaded: Sequence[LoadedCollector]) -> Defender | None:
-    """Return the [defender] settings without the custom metrics that can never have a value."""
-    if config.defender is None:
-        return None
-    known = known_metrics(loaded)
-    good = (metric for metric in config.defender.custom_metric if not mistake_in(metric, known))
-    return with_custom_metrics(config.defender, good)
-
-
-def known_metrics(loaded: Sequence[LoadedCollector]) -> Mapping[str, Metric]:
-    """Return every metric that a loaded collector declares, by its full name."""
-    return {f"{one.name}.{metric.name}": metric for one in loaded for metric in one.collector.metrics}

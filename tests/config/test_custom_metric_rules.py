@@ -97,6 +97,13 @@ def test_a_tag_that_aws_keeps_to_itself_is_refused_in_any_case(device: Device, k
     assert f'the key "{key}" is not allowed here' in problem
 
 
+@pytest.mark.parametrize("sign", ["!", "*", "#", "%", "\u0301", "😀"])
+def test_a_tag_whose_key_has_a_sign_that_aws_takes_in_none_is_refused(device: Device, sign: str) -> None:
+    (problem,) = device.problems(DEFENDER + custom_metric("x", 'type = "number"', f'tags = {{ "a{sign}b" = "y" }}'))
+
+    assert "AWS takes letters, digits, spaces and _ . : / = + - @ alone" in problem
+
+
 @pytest.mark.parametrize("key", ["awsx", "x-aws:", "aw", " aws:", "k" * 128])
 def test_a_tag_that_only_resembles_those_of_aws_is_taken(device: Device, key: str) -> None:
     assert device.problems(DEFENDER + custom_metric("x", 'type = "number"', f'tags = {{ "{key}" = "" }}')) == []

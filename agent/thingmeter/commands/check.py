@@ -39,19 +39,33 @@ def run(arguments: argparse.Namespace) -> int:
         custom = len(config.defender.custom_metric)
         blocks = ", ".join(config.defender.blocks) or "none"
         print(f"defender    every {config.defender.interval_s:g} s; blocks {blocks}; custom metrics {custom}")
+    for line in _registrations(config):
+        print(line)
     print(f"collectors  {', '.join(f'{one.name} every {one.interval_s:g} s' for one in loaded)}")
     return 0
+
+
+def _registrations(config: Config) -> list[str]:
+    from thingmeter.registration.declared import declared_in
+
+    return [
+        f"registers   {len(one.definitions)} with {one.service}, as {one.account.identity()}"
+        for one in declared_in(config)
+    ]
 
 
 def _load(config: Config) -> Sequence[LoadedCollector]:
     """Load all that the configuration names; raise ConfigError with every mistake that only shows then."""
     from thingmeter.clock import SystemClock
-    from thingmeter.daemon import load_collectors, make_session, mapping_problems
     from thingmeter.errors import ConfigError, Problem
     from thingmeter.health import Health
+    from thingmeter.loading import load_collectors, make_session, mapping_problems
     from thingmeter.mqtt.tls import files_problem
+    from thingmeter.registration.declared import library_problem
 
     problems: list[Problem] = []
+    if missing := library_problem(config):
+        problems.append(missing)
     loaded: Sequence[LoadedCollector] = ()
     if config.mqtt and (mistake := files_problem(config.mqtt, SystemClock().now())):
         problems.append(config.problem("mqtt.tls", "", mistake.removeprefix("tls: ")))

@@ -62,9 +62,9 @@ def _measure(config: Config) -> tuple[list[Sample], list[Preview]]:
     import threading
 
     from thingmeter.clock import SystemClock
-    from thingmeter.daemon import load_collectors, without_mistakes
     from thingmeter.destinations.defender.mapping import is_empty, report_of, rules_of
     from thingmeter.health import Health
+    from thingmeter.loading import load_collectors, without_mistakes
     from thingmeter.sampling import Sampling
     from thingmeter.window import Counters, Window
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from thingmeter.config.reading import Reading
 from thingmeter.config.rules.names import check_names
 from thingmeter.config.settings import AGGREGATES, CustomMetric, Defender
-from thingmeter.config.wording import listed, show
+from thingmeter.config.wording import listed, show, show_key
+
+TAG_SIGNS_WORDS = "letters, digits, spaces and _ . : / = + - @"
+TAG_SIGNS = frozenset("_.:/=+-@")  # AWS IoT TagKey; its letters, separators and numbers are Unicode's L, Z and N
 
 
 def read_defender(reading: Reading) -> Defender | None:
@@ -42,4 +47,14 @@ def _check_custom_metrics(reading: Reading, metrics: tuple[CustomMetric, ...]) -
         allowed = AGGREGATES.get(metric.type, ())
         if reading.sound(kind, aggregate) and metric.aggregate not in allowed:
             reading.report(aggregate, f"must be {listed(map(show, allowed))} for the type {show(metric.type)}")
+        for key in filter(_strange_sign, metric.tags):
+            reason = (
+                f"the key {show_key(key)} has {show(_strange_sign(key))} in it, and AWS takes {TAG_SIGNS_WORDS} alone"
+            )
+            reading.report((*array, index, "tags", key), reason)
     check_names(reading, (((*array, index, "name"), metric.name) for index, metric in enumerate(metrics)))
+
+
+def _strange_sign(key: str) -> str:
+    """Return the first character that AWS takes in no tag's key, or nothing."""
+    return next((sign for sign in key if sign not in TAG_SIGNS and unicodedata.category(sign)[0] not in "LZN"), "")

@@ -23,7 +23,7 @@ class Registration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         int,
         Meta(
             description="how often what is registered is looked at again: a UOM disabled later drops its records",
-            ge=1,
+            ge=60,
             le=31_536_000,
         ),
     ] = 86_400

@@ -1,0 +1,171 @@
+"""``thingmeter register``: registers what the configuration declares, now and at once.
+
+For the pipeline that has the rights which devices with ``registration = "off"`` lack; that setting does not bind it.
+Progress goes to stderr, a line for each item; the table, or JSON, to stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from thingmeter.errors import ConfigError, Denied, Problem, Throttled, Unreachable
+
+if TYPE_CHECKING:
+    from thingmeter.config import Config
+    from thingmeter.plans import Action, Outcome, Standing
+    from thingmeter.registration.child import Attempts
+    from thingmeter.registration.declared import Declared
+
+HELP = "register custom metrics with AWS IoT Device Defender and UOMs with DevRev now"
+FAILED, UNAVAILABLE, PERMISSION = 1, 69, 77
+GAP_S = 0.1  # between two calls: AWS takes 10 a second of an account
+MAXIMUM_WAITS = 5  # for a service that asks to wait, before it is left
+LONGEST_WAIT_S = 120.0
+DONE_WORDS = {"create": "created", "adopt": "adopted", "update": "updated", "unchanged": "unchanged"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table; ``standing`` is None for a plan."""
+
+    service: str
+    name: str
+    action: Action
+    standing: Standing | None
+    reason: str
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of all services: the rows, and one line for each service that could not be finished."""
+
+    rows: list[Row] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    codes: set[int] = field(default_factory=set)
+
+    def fail(self, why: str, code: int) -> None:
+        """Note that a service could not be finished."""
+        self.failures.append(why)
+        self.codes.add(code)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--dry-run`` and ``--json``."""
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and change nothing")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Register everything; 0 when all of it is registered, 1 for a conflict or a refusal, 69 or 77 as always."""
+    from thingmeter.config import default_path, load
+
+    path = arguments.config or default_path()
+    result = Result()
+    for one in _declared(load(path), str(path)):
+        try:
+            if arguments.dry_run:
+                _plan(one, result)
+            else:
+                _register(one, result)
+        except Denied as error:
+            result.fail(f"{one.service}: denied: {error}", PERMISSION)
+        except Unreachable as error:
+            result.fail(f"{one.service}: not reached: {error}", UNAVAILABLE)
+        except Throttled as error:
+            result.fail(f"{one.service}: still asks to wait: {error}", UNAVAILABLE)
+    if arguments.json:
+        _print_json(result)
+    else:
+        _print_table(result.rows)
+    sys.stdout.flush()
+    for failure in result.failures:
+        print(failure, file=sys.stderr)
+    return max(result.codes, default=0)
+
+
+def _declared(config: Config, path: str) -> list[Declared]:
+    from thingmeter.config.changes import with_registration
+    from thingmeter.registration.declared import declared_in, library_problem
+
+    config = with_registration(config)
+    if problem := library_problem(config):
+        raise ConfigError((problem,))
+    declared = declared_in(config)
+    if not declared:
+        what = "nothing to register: neither [aws] with a [[defender.custom_metric]], nor a [[devrev.uom]]"
+        raise ConfigError((Problem(path, 0, "", what),))
+    return declared
+
+
+def _attempts(one: Declared) -> Attempts:
+    from thingmeter.clock import SystemClock
+    from thingmeter.registration.child import Attempts
+
+    return Attempts(one.job(GAP_S), SystemClock())
+
+
+def _plan(one: Declared, result: Result) -> None:
+    for step in _attempts(one).plan(()):
+        result.rows.append(Row(one.service, step.name, step.action, None, step.reason))
+        if step.action == "conflict":
+            result.codes.add(FAILED)
+
+
+def _register(one: Declared, result: Result) -> None:
+    """Attempt, and attempt again when the service asks to wait; what is registered by then stays so."""
+    rows: dict[str, Row] = {}
+    try:
+        for outcome in _outcomes(one):
+            if outcome.name not in rows or outcome.action != "unchanged":
+                row = Row(one.service, outcome.name, outcome.action, outcome.standing, outcome.reason)
+                rows[outcome.name] = row
+                print(_progress(row), file=sys.stderr, flush=True)
+    finally:
+        result.rows += rows.values()
+        standings = {row.standing for row in rows.values()}
+        result.codes |= {PERMISSION} if "denied" in standings else set()
+        result.codes |= {FAILED} if standings & {"conflict", "refused", "disabled"} else set()
+
+
+def _outcomes(one: Declared) -> Iterator[Outcome]:
+    attempts, done = _attempts(one), set[str]()
+    for waits in range(MAXIMUM_WAITS + 1):
+        try:
+            for outcome in attempts.apply(done):
+                if outcome.standing == "registered":
+                    done.add(outcome.name)
+                yield outcome
+        except Throttled as error:
+            if waits == MAXIMUM_WAITS or error.after_s > LONGEST_WAIT_S:
+                raise
+            print(f"{one.service}: {error}; going on in {error.after_s:.0f} s", file=sys.stderr, flush=True)
+            threading.Event().wait(error.after_s)
+        else:
+            return
+
+
+def _progress(row: Row) -> str:
+    words = DONE_WORDS.get(row.action, row.action) if row.standing == "registered" else str(row.standing)
+    return f"{row.service}: {row.name}: {words}" + (f": {row.reason}" if row.reason else "")
+
+
+def _print_table(rows: list[Row]) -> None:
+    if not rows:
+        return
+    table = [("SERVICE", "NAME", "PLAN", "STANDING", "REASON")]
+    table += [(row.service, row.name, row.action, row.standing or "-", row.reason) for row in rows]
+    widths = [max(len(line[column]) for line in table) for column in range(4)]
+    for line in table:
+        cells = (f"{cell:{width}}" for cell, width in zip(line, widths, strict=False))
+        print("  ".join((*cells, line[4])).rstrip())
+
+
+def _print_json(result: Result) -> None:
+    import json
+
+    print(json.dumps({"items": [asdict(row) for row in result.rows], "failures": result.failures}, indent=2))

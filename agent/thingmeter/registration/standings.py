@@ -1,0 +1,155 @@
+"""How the definitions of one service stand, kept in the outbox.
+
+One thread learns, any thread may look: what is looked at is never changed, but replaced as a whole. A change is in the
+outbox before it is to be seen. Where that fails it is seen all the same and written with the next change: what may be
+sent must not hang on a full disk, and what is forgotten at a restart is asked for again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Protocol
+
+from thingmeter.errors import OutboxError
+from thingmeter.plans import Standing
+from thingmeter.protocols import Clock
+from thingmeter.registration.remembered import Memory, Remembered, from_bytes, to_bytes
+
+logger = logging.getLogger(__name__)
+
+BLOCKING: frozenset[Standing] = frozenset({"conflict", "refused"})
+UNDECIDED: frozenset[Standing] = frozenset({"pending", "denied"})
+
+
+class Store(Protocol):
+    """Where small values are kept durably: the outbox."""
+
+    def state(self, name: str) -> bytes | None:
+        """Return the value ``name``, None when there is none."""
+
+    def put_state(self, state: Mapping[str, bytes]) -> None:
+        """Write values; return once they are on the disk."""
+
+
+class Standings:
+    """What is known of the definitions of one service.
+
+    Args:
+        service: its name.
+        fingerprints: of each definition and the service, by the definition's name. What is stored under another
+            fingerprint, or of another name, is forgotten.
+        store: keeps it over restarts.
+        clock: says since when.
+    """
+
+    def __init__(self, service: str, fingerprints: Mapping[str, str], store: Store, clock: Clock) -> None:
+        self._service = service
+        self._fingerprints = dict(fingerprints)
+        self._store = store
+        self._clock = clock
+        self._callbacks: tuple[Callable[[], None], ...] = ()
+        stored = self._recalled()
+        valid = {
+            name: one for name, one in stored.definitions.items() if self._fingerprints.get(name) == one.fingerprint
+        }
+        self._memory = replace(stored, definitions=MappingProxyType(valid))
+        self._is_saved = len(valid) == len(stored.definitions)
+
+    @property
+    def looked_at(self) -> datetime | None:
+        """The wall time of the last attempt that settled every definition, aware UTC; None without one."""
+        return self._memory.looked_at
+
+    @property
+    def starts(self) -> int:
+        """How many starts there were since the last attempt."""
+        return self._memory.starts
+
+    def of(self, name: str) -> Standing:
+        """Return how ``name`` stands; ``pending`` for what is not known, or not to be registered here."""
+        found = self._memory.definitions.get(name)
+        return found.standing if found else "pending"
+
+    def all(self) -> Mapping[str, Remembered]:
+        """Return how each definition stands of which that is known; the others are pending."""
+        return self._memory.definitions
+
+    def registered(self) -> frozenset[str]:
+        """Return the names of what is registered."""
+        return frozenset(name for name, one in self._memory.definitions.items() if one.standing == "registered")
+
+    def blocked(self) -> frozenset[str]:
+        """Return the names whose values must not be sent."""
+        return frozenset(name for name, one in self._memory.definitions.items() if one.standing in BLOCKING)
+
+    def undecided(self) -> frozenset[str]:
+        """Return the names of which the service has said nothing, at most that it refuses us."""
+        return frozenset(name for name in self._fingerprints if self.of(name) in UNDECIDED)
+
+    def is_any(self, standing: Standing) -> bool:
+        """Return whether a definition stands so."""
+        return any(self.of(name) == standing for name in self._fingerprints)
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Have ``callback`` called after each change of how a definition stands."""
+        self._callbacks = (*self._callbacks, callback)
+
+    def learn(self, standings: Mapping[str, Standing], reason: str) -> bool:
+        """Remember how definitions stand; return whether any of it is news. Only news is written."""
+        known, now = self._memory.definitions, self._clock.now()
+        news = {
+            name: Remembered(self._fingerprints[name], standing, reason, now)
+            for name, standing in standings.items()
+            if name not in known or (known[name].standing, known[name].reason) != (standing, reason)
+        }
+        if news:
+            self._write(replace(self._memory, definitions=MappingProxyType({**known, **news})))
+            for callback in self._callbacks:
+                callback()
+        return bool(news)
+
+    def started(self) -> None:
+        """Count a start; not written before ``save()``."""
+        self._memory = replace(self._memory, starts=self._memory.starts + 1)
+        self._is_saved = False
+
+    def attempted(self) -> None:
+        """Note that an attempt is made: the starts are counted anew; not written before ``save()``."""
+        if self._memory.starts:
+            self._memory = replace(self._memory, starts=0)
+            self._is_saved = False
+
+    def looked(self) -> None:
+        """Remember that every definition is settled as of now."""
+        self._write(replace(self._memory, looked_at=self._clock.now()))
+
+    def save(self) -> None:
+        """Write what is not written yet."""
+        if not self._is_saved:
+            self._write(self._memory)
+
+    def _write(self, memory: Memory) -> None:
+        try:
+            self._store.put_state({self._key: to_bytes(memory)})
+        except OutboxError as error:
+            self._is_saved = False
+            logger.error("registration %s: not stored, but tried again: %s", self._service, error)  # noqa: TRY400
+        else:
+            self._is_saved = True
+        self._memory = memory
+
+    def _recalled(self) -> Memory:
+        try:
+            stored = self._store.state(self._key)
+            return from_bytes(stored) if stored else Memory()
+        except (OutboxError, ValueError) as error:
+            logger.warning("registration %s: what was remembered is unreadable; asking anew: %s", self._service, error)
+            return Memory()
+
+    @property
+    def _key(self) -> str:
+        return f"registration.{self._service}"

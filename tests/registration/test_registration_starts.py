@@ -1,0 +1,237 @@
+"""Registration over starts: what is remembered costs no call, what is not waits for the device's turn."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from registration.devices import KEY, SPREAD_S, VERIFY_S, Device, Metric, ScriptedAttempts, outcome, registered
+from thingmeter.errors import Denied, Unreachable
+from thingmeter.outbox import Outbox
+from thingmeter.plans import Standing
+from thingmeter.registration.registration import Registration
+from thingmeter.registration.spread import share
+from thingmeter.testing import ManualClock
+
+CPU, DISK = Metric("cpu"), Metric("disk")
+OWN_S = share("pump-7") * SPREAD_S
+
+
+def settled(device: Device, *metrics: Metric) -> Registration:
+    """Return the registration of an agent that has registered ``metrics`` just now."""
+    registration = device.start(ScriptedAttempts(metrics), *metrics)
+    device.live(registration, OWN_S)
+    return registration
+
+
+def test_the_first_attempt_waits_for_the_share_of_the_spread(device: Device) -> None:
+    attempts = ScriptedAttempts([CPU])
+
+    wait_s = device.start(attempts, CPU).step()
+
+    assert attempts.count == 0
+    assert wait_s == pytest.approx(OWN_S)
+
+
+def test_without_a_spread_the_first_attempt_is_made_at_once(device: Device) -> None:
+    device.spread_s = 0
+    attempts = ScriptedAttempts([CPU])
+
+    device.start(attempts, CPU).step()
+
+    assert attempts.count == 1
+
+
+def test_what_is_registered_costs_no_call_after_a_restart(device: Device) -> None:
+    settled(device, CPU, DISK)
+    attempts = ScriptedAttempts([CPU, DISK])
+
+    device.live(device.start(attempts, CPU, DISK), VERIFY_S - OWN_S)
+
+    assert attempts.count == 0
+
+
+def test_what_is_registered_is_known_right_after_a_restart(device: Device) -> None:
+    settled(device, CPU)
+
+    assert device.start(ScriptedAttempts([CPU]), CPU).is_ready("cpu")
+
+
+def test_a_restart_with_nothing_to_do_writes_nothing(device: Device, outbox: Outbox) -> None:
+    settled(device, CPU)
+    outbox.put_state({KEY: (stored := (outbox.state(KEY) or b"") + b" ")})
+
+    device.start(ScriptedAttempts([CPU]), CPU).step()
+
+    assert outbox.state(KEY) == stored
+
+
+def test_a_restart_looks_again_when_it_is_time(device: Device) -> None:
+    settled(device, CPU)
+    attempts = ScriptedAttempts([CPU])
+
+    device.live(device.start(attempts, CPU), VERIFY_S + OWN_S)
+
+    assert attempts.known == [{"cpu"}]
+
+
+@pytest.mark.parametrize("metrics", [(CPU, DISK), (Metric("cpu", "string-list"),)], ids=["a new one", "a changed one"])
+def test_what_is_not_registered_waits_for_the_share_after_a_restart(device: Device, metrics: tuple[Metric]) -> None:
+    settled(device, CPU)
+    attempts = ScriptedAttempts(metrics)
+
+    wait_s = device.start(attempts, *metrics).step()
+
+    assert wait_s == pytest.approx(OWN_S)
+
+
+def test_a_new_definition_leaves_the_registered_ones_known(device: Device) -> None:
+    settled(device, CPU)
+    attempts = ScriptedAttempts([CPU, DISK])
+    registration = device.start(attempts, CPU, DISK)
+
+    device.live(registration, OWN_S)
+
+    assert attempts.known == [{"cpu"}]
+
+
+def test_a_changed_definition_is_pending(device: Device) -> None:
+    settled(device, CPU)
+
+    registration = device.start(ScriptedAttempts([]), Metric("cpu", "string-list"))
+
+    assert registration.standing("cpu") == "pending"
+
+
+def test_another_account_knows_of_nothing(device: Device) -> None:
+    settled(device, CPU)
+    device.identity = "us-east-1"
+
+    assert device.start(ScriptedAttempts([CPU]), CPU).standing("cpu") == "pending"
+
+
+@pytest.mark.parametrize("standing", ["disabled", "conflict", "refused", "denied"])
+def test_what_stands_otherwise_is_asked_for_after_a_restart(device: Device, standing: Standing) -> None:
+    device.live(device.start(ScriptedAttempts([CPU], [outcome("cpu", standing)]), CPU), OWN_S)
+
+    registration = device.start(ScriptedAttempts([CPU]), CPU)
+
+    assert registration.standing("cpu") == standing
+    assert registration.step() <= OWN_S
+
+
+def test_a_definition_that_left_the_configuration_is_forgotten(device: Device, outbox: Outbox) -> None:
+    settled(device, CPU, DISK)
+
+    device.start(ScriptedAttempts([CPU]), CPU).step()
+
+    assert list(json.loads(outbox.state(KEY) or b"")["definitions"]) == ["cpu"]
+
+
+def test_a_definition_that_left_the_configuration_costs_no_call(device: Device) -> None:
+    settled(device, CPU, DISK)
+    attempts = ScriptedAttempts([CPU])
+
+    device.live(device.start(attempts, CPU), VERIFY_S - OWN_S)
+
+    assert attempts.count == 0
+
+
+def test_an_outcome_is_remembered_though_the_attempt_failed_behind_it(device: Device) -> None:
+    attempts = ScriptedAttempts([CPU, DISK], [registered("cpu"), Unreachable("timeout")])
+    device.live(device.start(attempts, CPU, DISK), OWN_S)
+
+    registration = device.start(ScriptedAttempts([]), CPU, DISK)
+
+    assert (registration.standing("cpu"), registration.standing("disk")) == ("registered", "pending")
+
+
+def test_an_outcome_is_remembered_before_anybody_is_told(device: Device, outbox: Outbox) -> None:
+    registration = device.start(ScriptedAttempts([CPU]), CPU)
+    stored: list[bytes | None] = []
+    registration.on_change(lambda: stored.append(outbox.state(KEY)))
+
+    device.live(registration, OWN_S)
+
+    assert [b'"registered"' in (state or b"") for state in stored] == [True]
+
+
+@pytest.mark.parametrize("stored", [b"", b"\xff\x00", b"{}", b'{"version": 7}', b"[1, 2]"])
+def test_a_damaged_memory_is_forgotten(device: Device, outbox: Outbox, stored: bytes) -> None:
+    outbox.put_state({KEY: stored})
+    attempts = ScriptedAttempts([CPU])
+
+    device.live(device.start(attempts, CPU), OWN_S)
+
+    assert attempts.known == [set()]
+
+
+def test_a_damaged_memory_is_mentioned(device: Device, outbox: Outbox, caplog: pytest.LogCaptureFixture) -> None:
+    outbox.put_state({KEY: b'{"version": 7}'})
+
+    device.start(ScriptedAttempts([CPU]), CPU)
+
+    assert "version 7, not 1" in caplog.text
+
+
+def test_an_overdue_look_waits_for_the_share_of_the_spread(device: Device, clock: ManualClock) -> None:
+    settled(device, CPU)
+    clock.advance(10 * VERIFY_S)
+    attempts = ScriptedAttempts([CPU])
+
+    assert device.start(attempts, CPU).step() == pytest.approx(OWN_S)
+
+
+@pytest.mark.parametrize("step_s", [-20 * 365 * 86_400, -3600])
+def test_a_clock_that_went_back_does_not_put_the_look_off(device: Device, clock: ManualClock, step_s: float) -> None:
+    settled(device, CPU)
+    clock.step(step_s)
+
+    wait_s = device.start(ScriptedAttempts([CPU]), CPU).step()
+
+    assert wait_s <= VERIFY_S + SPREAD_S
+
+
+def test_a_clock_that_went_forward_does_not_make_a_fleet_look_at_once(device: Device, clock: ManualClock) -> None:
+    settled(device, CPU)
+    clock.step(20 * 365 * 86_400)
+
+    assert device.start(ScriptedAttempts([CPU]), CPU).step() == pytest.approx(OWN_S)
+
+
+def test_a_clock_step_while_it_runs_changes_nothing(device: Device, clock: ManualClock) -> None:
+    registration = settled(device, CPU)
+    before_s = registration.step()
+
+    clock.step(20 * 365 * 86_400)
+
+    assert registration.step() == before_s
+
+
+def test_a_device_that_is_never_up_for_long_registers_all_the_same(device: Device) -> None:
+    attempts = ScriptedAttempts([CPU])
+    starts = 0
+
+    while attempts.count == 0 and starts < 8:
+        starts += 1
+        device.live(device.start(attempts, CPU), 120)
+
+    assert attempts.count == 1
+
+
+def test_a_start_long_after_an_attempt_waits_for_the_whole_share_again(device: Device, clock: ManualClock) -> None:
+    for _ in range(3):
+        device.start(ScriptedAttempts([CPU]), CPU).step()
+    device.live(device.start(ScriptedAttempts([CPU], *[[Unreachable("no route")]] * 100), CPU), OWN_S)
+    clock.advance(60)
+
+    assert device.start(ScriptedAttempts([CPU]), CPU).step() == pytest.approx(OWN_S)
+
+
+def test_a_denial_before_the_restart_is_still_known(device: Device) -> None:
+    device.live(device.start(ScriptedAttempts([CPU], [Denied("no rights")]), CPU), OWN_S)
+
+    found = device.start(ScriptedAttempts([CPU]), CPU).standings()["cpu"]
+
+    assert (found.standing, found.reason) == ("denied", "no rights")
