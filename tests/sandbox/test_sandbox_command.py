@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import http.client
 import os
 import select
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,8 +60,17 @@ def test_the_sandbox_says_where_things_are(tmp_path: Path) -> None:
     with command("--thing", "pump-7", folder=tmp_path / "box") as process:
         lines = lines_until(process, "verdict")
 
-    subjects = [line.split("  ")[0] for line in lines[:5]]
-    assert subjects == ["folder", "broker", "certificates", "configuration", "watch status"]
+    subjects = [line.split("  ")[0] for line in lines[:8]]
+    assert subjects == [
+        "folder",
+        "broker",
+        "control plane",
+        "credentials",
+        "DevRev",
+        "certificates",
+        "configuration",
+        "watch status",
+    ]
 
 
 def test_each_thing_gets_a_configuration(tmp_path: Path) -> None:
@@ -97,13 +108,31 @@ def test_an_agent_that_ends_is_reported_with_the_end_of_its_log(tmp_path: Path) 
     assert (code, any("nonsense" in line for line in lines)) == (1, True)
 
 
-def test_without_cryptography_the_extra_is_named(tmp_path: Path) -> None:
-    without = "import sys; sys.modules['cryptography'] = None; from thingmeter.cli import main; main(sys.argv[1:])"
+@pytest.mark.parametrize("package", ["cryptography", "aiohttp"])
+def test_without_a_package_that_it_needs_the_extra_is_named(tmp_path: Path, package: str) -> None:
+    without = f"import sys; sys.modules['{package}'] = None; from thingmeter.cli import main; main(sys.argv[1:])"
     line = [sys.executable, "-c", without, "sandbox", "--dir", str(tmp_path)]
 
     done = subprocess.run(line, capture_output=True, text=True, env=ENVIRONMENT, check=False)
 
-    assert (done.returncode, "pip install thingmeter[sandbox]" in done.stderr) == (1, True)
+    assert (done.returncode, f'"{package}": pip install thingmeter[sandbox]' in done.stderr) == (1, True)
+
+
+def test_a_call_of_an_https_service_has_a_line(tmp_path: Path) -> None:
+    with command("--thing", "pump-7", folder=tmp_path / "box") as process:
+        lines = lines_until(process, "verdict")
+        (address,) = (line.split()[1].rstrip(",") for line in lines if line.startswith("credentials "))
+        context = ssl.create_default_context(cafile=str(tmp_path / "box/ca/ca.pem"))
+        things = tmp_path / "box/things"
+        context.load_cert_chain(things / "pump-7.pem", things / "pump-7.key")
+        made = http.client.HTTPSConnection(address, context=context, timeout=10)
+        made.request("GET", "/role-aliases/thingmeter/credentials")
+        made.getresponse().read()
+        made.close()
+
+        line = lines_until(process, "AssumeRole")[-1]
+
+    assert line.endswith("  pump-7    AssumeRoleWithCertificate thingmeter -> 200")
 
 
 def test_an_agent_s_log_is_read_from_its_end(tmp_path: Path) -> None:

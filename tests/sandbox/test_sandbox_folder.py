@@ -65,6 +65,37 @@ def test_a_damaged_file_of_ports_is_started_anew(tmp_path: Path, content: str) -
         assert sandbox.port
 
 
+@pytest.mark.parametrize("name", ["aws-credentials", "devrev-token"])
+def test_a_secret_is_its_owner_s_alone(tmp_path: Path, name: str) -> None:
+    with Sandbox(tmp_path):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("name", ["aws-credentials", "devrev-token"])
+def test_a_secret_stays_the_same_over_restarts(tmp_path: Path, name: str) -> None:
+    with Sandbox(tmp_path):
+        before = (tmp_path / name).read_bytes()
+
+    with Sandbox(tmp_path):
+        assert (tmp_path / name).read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"[default]\n", b"x", b"\xff", b"[default]\naws_access_key_id = a\n"])
+def test_a_damaged_access_key_is_made_anew(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "aws-credentials").write_bytes(content)
+
+    with Sandbox(tmp_path):
+        assert b"aws_secret_access_key = " in (tmp_path / "aws-credentials").read_bytes()
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff"])
+def test_a_damaged_token_is_made_anew(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "devrev-token").write_bytes(content)
+
+    with Sandbox(tmp_path) as sandbox:
+        assert sandbox.devrev.tokens == {(tmp_path / "devrev-token").read_text().strip()}
+
+
 def test_a_sandbox_that_is_not_started_says_so(tmp_path: Path) -> None:
     with pytest.raises(SandboxError, match="not started"):
         Sandbox(tmp_path).broker_down()

@@ -8,6 +8,8 @@ from thingmeter.sandbox.defender.breach import Breach
 from thingmeter.sandbox.defender.verdict import Verdict
 from thingmeter.sandbox.digest import digest
 from thingmeter.sandbox.events import Event
+from thingmeter.sandbox.http.calls import Call
+from thingmeter.sandbox.http.messages import HttpRequest
 from thingmeter.sandbox.page import Page
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -68,6 +70,32 @@ def test_a_warning_is_not_hidden() -> None:
 )
 def test_an_event_has_one_line(event: Event, words: str) -> None:
     assert PAGE.event(event) == f"{TIME}  {words}"
+
+
+def call(client: str, name: str, status: int, error: str = "", detail: str = "") -> Call:
+    request = HttpRequest("GET", "/")
+    return Call(
+        AT, "control plane", "CreateCustomMetric", name, client, request, status=status, error=error, detail=detail
+    )
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (call("pump-7", "cpu", 200), "pump-7    CreateCustomMetric cpu -> 200"),
+        (call("", "", 200), "?         CreateCustomMetric -> 200"),
+        (call("pump-7", "cpu", 403, "AccessDenied", "no"), "pump-7    CreateCustomMetric cpu -> 403 AccessDenied: no"),
+        (call("pump-7", "cpu", 0, detail="cut"), "pump-7    CreateCustomMetric cpu -> no answer: cut"),
+        (call("pump-7", "a\x1b[0m", 200), r"pump-7    CreateCustomMetric a\x1b[0m -> 200"),
+    ],
+)
+def test_a_call_has_one_line(made: Call, words: str) -> None:
+    assert PAGE.call(made) == f"{TIME}  {words}"
+
+
+@pytest.mark.parametrize(("status", "colour"), [(200, "\x1b[2m"), (404, "\x1b[31m"), (0, "\x1b[31m")])
+def test_a_call_that_went_wrong_is_red(status: int, colour: str) -> None:
+    assert Page(8, colour=True).call(call("pump-7", "cpu", status)).startswith(colour)
 
 
 def test_there_are_colours_only_where_they_are_wanted() -> None:

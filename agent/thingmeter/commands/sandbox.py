@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import queue
 import re
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from thingmeter.sandbox.cloud import Sandbox
     from thingmeter.sandbox.page import Page
 
-HELP = "run the local cloud: an MQTT 5 broker and a Device Defender on this machine"
-MISSING = 'the sandbox needs the package "cryptography": pip install thingmeter[sandbox]'
+HELP = "run the local cloud: an MQTT 5 broker, a Device Defender, AWS's control plane and a DevRev on this machine"
+NEEDED = ("cryptography", "aiohttp")
+MISSING = 'the sandbox needs the package "{}": pip install thingmeter[sandbox]'
 THING_NAME = re.compile(r"[a-zA-Z0-9:_-]{1,64}")  # 64 is what a certificate's common name can hold
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 WAIT_S = 3600.0
@@ -45,14 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until Ctrl-C or SIGTERM; 1 when the agent ended on its own."""
-    try:
-        from thingmeter.sandbox.cloud import Sandbox
-        from thingmeter.sandbox.page import Page
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] != "cryptography":
-            raise
-        print(MISSING, file=sys.stderr)
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        print(MISSING.format(missing[0]), file=sys.stderr)
         return 1
+    from thingmeter.sandbox.cloud import Sandbox
+    from thingmeter.sandbox.page import Page
+
     things = tuple(dict.fromkeys(arguments.thing or [default_thing()]))
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     page = Page(max(map(len, (*things, "operator"))), colour)
@@ -61,6 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         _print_places(sandbox, _write_configurations(sandbox))
         sandbox.verdicts.follow(lambda verdict: lines.put(page.report(verdict)))
         sandbox.events.follow(lambda event: lines.put(page.event(event)))
+        sandbox.calls.follow(lambda call: lines.put(page.call(call)))
         if arguments.agent:
             return _run_with_agent(sandbox, page, lines)
         print(f"start an agent: {_agent_command(sandbox)}\nCtrl-C ends the sandbox.\n\n{page.header()}", flush=True)
@@ -100,12 +102,20 @@ def _ignored(number: signal.Signals) -> bool:
 
 def _write_configurations(sandbox: Sandbox) -> list[Path]:
     """Write a configuration for each thing; return those that were left alone because someone has edited them."""
-    from thingmeter.sandbox.configuration import render, write
+    from thingmeter.sandbox.configuration import Places, render, write
 
+    places = Places(
+        host=sandbox.host,
+        port=sandbox.port,
+        region=sandbox.region,
+        control_plane_url=sandbox.control_plane_url,
+        credentials_endpoint=sandbox.credentials_endpoint,
+        devrev_url=sandbox.devrev_url,
+    )
     edited = []
     for thing in sandbox.things:
         path = sandbox.folder.configuration_of(thing, first=thing == sandbox.things[0])
-        if not write(path, render(thing, host=sandbox.host, port=sandbox.port)):
+        if not write(path, render(thing, places)):
             edited.append(path)
     return edited
 
@@ -120,6 +130,11 @@ def _print_places(sandbox: Sandbox, edited: list[Path]) -> None:
     )
     print(f"folder         {folder.path}")
     print(f"broker         {sandbox.host}:{sandbox.port}, MQTT 5 over mutual TLS")
+    print(
+        f"control plane  {sandbox.control_plane_url} for {sandbox.region}; operator's key {folder.aws_credentials_file}"
+    )
+    print(f"credentials    {sandbox.credentials_endpoint}, role alias {sandbox.role_alias}, over mutual TLS")
+    print(f"DevRev         {sandbox.devrev_url}, token {folder.devrev_token_file}")
     print(f"certificates   {folder.path / 'things'} for {', '.join(sandbox.things)}; authority {sandbox.ca_file}")
     print(f"configuration  {folder.configuration_file}")
     for path in edited:

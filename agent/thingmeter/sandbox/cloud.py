@@ -1,13 +1,14 @@
-"""The whole sandbox: broker and Device Defender on a thread of their own, in a folder that outlives them.
+"""The whole sandbox: broker, Device Defender and the HTTPS services on a thread of their own, in a folder that stays.
 
 with Sandbox(tmp_path, things=("pump-7",)) as sandbox:
     connect(sandbox.host, sandbox.port, sandbox.ca_file, sandbox.credentials("pump-7"))
     [verdict] = sandbox.verdicts.wait(1)
+    [call] = sandbox.calls.wait(1, where=lambda call: call.operation == "CreateCustomMetric")
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,19 +17,25 @@ from typing import Self
 from thingmeter.clock import SystemClock
 from thingmeter.sandbox.authority import Authority, Credentials
 from thingmeter.sandbox.broker import Broker
+from thingmeter.sandbox.control_plane.credentials import ROLE_ALIAS, CredentialsProvider
+from thingmeter.sandbox.control_plane.custom_metrics import REGION, CustomMetrics
 from thingmeter.sandbox.defender.ledger import Ledger
 from thingmeter.sandbox.defender.service import DefenderService
 from thingmeter.sandbox.defender.verdict import Verdict
+from thingmeter.sandbox.devrev import DevRev
 from thingmeter.sandbox.errors import PortTaken, SandboxError
 from thingmeter.sandbox.events import Event
 from thingmeter.sandbox.faults import Faults
 from thingmeter.sandbox.folder import HOST, Folder
+from thingmeter.sandbox.http.calls import Call
+from thingmeter.sandbox.http.faults import HttpFaults
 from thingmeter.sandbox.hub import Hub
 from thingmeter.sandbox.limits import Limits
 from thingmeter.sandbox.loop import LoopThread
 from thingmeter.sandbox.packets import Message, Reason
 from thingmeter.sandbox.policy import OPERATOR, Policy, policy_of
 from thingmeter.sandbox.router import Router
+from thingmeter.sandbox.services import ServiceName, Services, make_services
 from thingmeter.sandbox.stream import Stream
 from thingmeter.sandbox.tls import tls_context
 
@@ -40,6 +47,7 @@ class Settings:
     minimum_interval_s: float = 5.0
     limits: Limits = field(default_factory=Limits)
     policy_of: Callable[[str], Policy] = policy_of
+    region: str = REGION
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,7 @@ class _Running:
     loop: LoopThread
     hub: Hub
     broker: Broker
+    services: Services
     held: ExitStack
 
 
@@ -58,12 +67,16 @@ class Sandbox:
 
     Attributes:
         host: the name to connect to; the broker's certificate is for it.
-        port: chosen at the first start in a folder and kept ever after.
+        port: the broker's, chosen at the first start in a folder and kept ever after.
         things: the names that have credentials in the folder.
         faults: switches that make it misbehave, for tests.
         verdicts: one for each report.
         events: connects, disconnects, refusals and messages on ordinary topics.
+        calls: one for each HTTPS request.
+        role_alias: the one that the credentials provider knows.
     """
+
+    role_alias = ROLE_ALIAS
 
     def __init__(
         self,
@@ -80,6 +93,7 @@ class Sandbox:
         self.faults = faults if faults is not None else Faults()
         self.verdicts: Stream[Verdict] = Stream()
         self.events: Stream[Event] = Stream()
+        self.calls: Stream[Call] = Stream()
         self._settings = settings if settings is not None else Settings()
         self._started: _Running | None = None
 
@@ -100,6 +114,51 @@ class Sandbox:
         """The authority's certificate."""
         return self.authority.ca_file
 
+    @property
+    def region(self) -> str:
+        """The region that requests to the control plane are signed for."""
+        return self._settings.region
+
+    @property
+    def control_plane(self) -> CustomMetrics:
+        """The custom metrics of the account; its switches may be turned from any thread."""
+        return self._running.services.control_plane
+
+    @property
+    def control_plane_url(self) -> str:
+        """Where the control plane is."""
+        return f"https://{self.host}:{self.ports['control plane']}"
+
+    @property
+    def credentials_provider(self) -> CredentialsProvider:
+        """What gives a thing an access key for its certificate."""
+        return self._running.services.credentials_provider
+
+    @property
+    def credentials_endpoint(self) -> str:
+        """Where the credentials provider is, as ``HOST:PORT``."""
+        return f"{self.host}:{self.ports['credentials']}"
+
+    @property
+    def devrev(self) -> DevRev:
+        """The UOMs and usage records of the organisation."""
+        return self._running.services.devrev
+
+    @property
+    def devrev_url(self) -> str:
+        """Where DevRev is."""
+        return f"https://{self.host}:{self.ports['devrev']}"
+
+    @property
+    def http_faults(self) -> Mapping[ServiceName, HttpFaults]:
+        """What goes wrong on the way to each HTTPS service."""
+        return self._running.services.faults
+
+    @property
+    def ports(self) -> Mapping[ServiceName, int]:
+        """Of the HTTPS services; kept like the broker's."""
+        return self._running.services.ports
+
     def start(self) -> None:
         """Make what is missing in the folder, listen, and return.
 
@@ -115,11 +174,16 @@ class Sandbox:
             for name in (*self.things, OPERATOR):
                 self.folder.thing_credentials(authority, name)
             hub = self._wire()
-            broker = Broker(hub, tls_context(authority.ca_file, self.folder.server_credentials(authority)))
+            server = self.folder.server_credentials(authority)
+            broker = Broker(hub, tls_context(authority.ca_file, server))
+            services = make_services(hub.clock, self.folder, region=self.region, calls=self.calls, events=self.events)
+            services.prepare(authority, server)
             loop = LoopThread("sandbox")
             held.callback(loop.close)
+            held.callback(services.close, loop)
+            services.listen(loop, self.folder)
             self._listen(loop, broker)
-            self._started = _Running(authority, loop, hub, broker, held.pop_all())
+            self._started = _Running(authority, loop, hub, broker, services, held.pop_all())
 
     def stop(self) -> None:
         """End every connection and release the port and the folder; again is harmless."""
@@ -140,6 +204,18 @@ class Sandbox:
         """
         self._listen(self._running.loop, self._running.broker)
 
+    def services_down(self) -> None:
+        """Stop listening for HTTPS and cut every such connection; the broker goes on."""
+        self._running.services.close(self._running.loop)
+
+    def services_up(self) -> None:
+        """Listen for HTTPS on the same ports again.
+
+        Raises:
+            PortTaken: another program has taken one of them.
+        """
+        self._running.services.listen(self._running.loop, self.folder)
+
     def credentials(self, thing: str) -> Credentials:
         """Return the certificate of a thing, made when it has none yet."""
         return self.folder.thing_credentials(self.authority, thing)
@@ -147,6 +223,7 @@ class Sandbox:
     def use_server_credentials(self, credentials: Credentials) -> None:
         """Show another certificate to whoever connects from now on."""
         self._running.broker.tls = tls_context(self.ca_file, credentials)
+        self._running.services.use(credentials)
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> int:
         """Publish as the cloud itself does, without a policy; return to how many it went."""
@@ -185,7 +262,7 @@ class Sandbox:
 
     def _listen(self, loop: LoopThread, broker: Broker) -> None:
         try:
-            self.port = loop.call(broker.start(self.port or self.folder.port()))
+            self.port = loop.call(broker.start(self.port or self.folder.port("mqtt")))
         except PortTaken as error:
             raise PortTaken(f"{error}: {self.folder.forget_port_words()}") from error
-        self.folder.keep_port(self.port)
+        self.folder.keep_port("mqtt", self.port)

@@ -1,11 +1,14 @@
 """A ready configuration for the agent, which reports to the sandbox every five seconds and uses every type of metric.
 
+It registers its custom metrics and UOMs with the sandbox as well, at once.
+
 A file that someone has edited is never written over: what was written last is remembered by its digest.
 """
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 DIGESTS = ".written"
@@ -18,8 +21,8 @@ TEMPLATE = """\
 name = "{thing}"
 
 [mqtt]
-host = "{host}"
-port = {port}
+host = "{places.host}"
+port = {places.port}
 keep_alive_s = 30
 status_topic = "status/{{thing}}"
 
@@ -27,6 +30,16 @@ status_topic = "status/{{thing}}"
 ca_file = "ca/ca.pem"
 certificate_file = "things/{thing}.pem"
 private_key_file = "things/{thing}.key"
+
+[aws]                    # where custom metrics are registered; the key to it is had by the certificate above
+region = "{places.region}"
+role_alias = "thingmeter"
+credentials_endpoint = "{places.credentials_endpoint}"
+endpoint_url = "{places.control_plane_url}"
+ca_file = "ca/ca.pem"
+
+[registration]
+spread_s = 0             # at once; a fleet spreads it over hours
 
 [defender]
 interval_s = {interval_s}           # AWS takes a report of a thing every 300 s; the sandbox is in a hurry
@@ -69,6 +82,30 @@ display_name = "Addresses of peers"
 from = "sockets.remote_address"
 aggregate = "distinct"
 
+[devrev]                 # where UOMs are registered; usage records for them come with a later version
+endpoint_url = "{places.devrev_url}"
+ca_file = "ca/ca.pem"
+token_file = "devrev-token"
+
+[[devrev.uom]]
+metric_name = "pumped_litres"
+name = "Litres pumped"
+description = "What went through the pump"
+product_id = "PROD-1"
+unit = {{ name = "litre", type = "number" }}
+aggregation_type = "sum"
+dimensions = ["site", "line"]
+
+[[devrev.uom]]
+metric_name = "operators"
+name = "Operators"
+product_id = "PROD-1"
+part_id = "FEAT-7"
+unit = {{ name = "operator", type = "number" }}
+aggregation_type = "unique_count"
+unique_dimension = "operator"
+dimensions = ["operator", "site"]
+
 [outbox]
 path = "{thing}.outbox.db"
 
@@ -83,9 +120,21 @@ interval_s = {interval_s}
 """
 
 
-def render(thing: str, *, host: str, port: int, interval_s: int = 5) -> str:
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the parts of a sandbox are; the defaults are those of ``config/sandbox.toml``."""
+
+    host: str = "localhost"
+    port: int = 8883
+    region: str = "eu-west-1"
+    control_plane_url: str = "https://localhost:8884"
+    credentials_endpoint: str = "localhost:8885"
+    devrev_url: str = "https://localhost:8886"
+
+
+def render(thing: str, places: Places, *, interval_s: int = 5) -> str:
     """Return the configuration of one thing, for a file in the sandbox's folder."""
-    return TEMPLATE.format(thing=thing, host=host, port=port, interval_s=interval_s)
+    return TEMPLATE.format(thing=thing, places=places, interval_s=interval_s)
 
 
 def write(path: Path, text: str) -> bool:

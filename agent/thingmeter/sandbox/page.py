@@ -1,4 +1,4 @@
-"""What ``thingmeter sandbox`` prints: one aligned line for each report, and one for each event of a connection."""
+"""What ``thingmeter sandbox`` prints: an aligned line for each report, event of a connection and HTTPS call."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime
 from thingmeter.sandbox.defender.verdict import Verdict, in_words
 from thingmeter.sandbox.digest import digest
 from thingmeter.sandbox.events import Event
+from thingmeter.sandbox.http.calls import Call
 
 RED, GREEN, YELLOW, DIM, PLAIN = "\033[31m", "\033[32m", "\033[33m", "\033[2m", "\033[0m"
 EVENT_COLOURS = {"refused": RED, "denied": RED}
@@ -48,8 +49,16 @@ class Page:
         if event.payload:
             shown = ascii(event.payload.decode("utf-8", "replace"))
             words += f" {shown[:MAXIMUM_SHOWN]}"
-        line = f"{_time(event.at)}  {(event.client or '?'):<{self.thing_width}}  {words}"
+        line = f"{_time(event.at)}  {_shown(event.client):<{self.thing_width}}  {words}"
         return self._paint(line, EVENT_COLOURS.get(event.kind, DIM))
+
+    def call(self, call: Call) -> str:
+        """Return the line of an HTTPS request: what was asked, and the status and the error of the answer."""
+        asked = f"{call.operation} {call.name}".rstrip()
+        came = " ".join((str(call.status or "no answer"), call.error)).rstrip()
+        words = ascii(f"{asked} -> {came}{f': {call.detail}' if call.detail else ''}")[1:-1]
+        line = f"{_time(call.at)}  {_shown(call.client):<{self.thing_width}}  {words}"
+        return self._paint(line, DIM if call.is_good else RED)
 
     def _columns(self, time: str, thing: str, *rest: str) -> str:
         report_id, report_format, size, metrics = rest
@@ -61,3 +70,7 @@ class Page:
 
 def _time(at: datetime) -> str:
     return at.astimezone().strftime("%H:%M:%S")
+
+
+def _shown(client: str) -> str:
+    return client or "?"
