@@ -2,24 +2,31 @@
 
 For the pipeline that has the rights which devices with ``registration = "off"`` lack; that setting does not bind it.
 Progress goes to stderr, a line for each item; the table, or JSON, to stdout.
+
+All is compared with what the service has, whatever is remembered. An outbox that is this user's, and that no agent has
+open, tells "unchanged" from "adopt", and takes note of what was registered: the agent's next start asks nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import sys
 import threading
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from thingmeter.errors import ConfigError, Denied, Problem, Throttled, Unreachable
+from thingmeter.errors import ConfigError, Denied, OutboxError, Problem, Throttled, Unreachable
 
 if TYPE_CHECKING:
     from thingmeter.config import Config
     from thingmeter.plans import Action, Outcome, Standing
     from thingmeter.registration.child import Attempts
     from thingmeter.registration.declared import Declared
+    from thingmeter.registration.standings import Standings, Store
 
 HELP = "register custom metrics with AWS IoT Device Defender and UOMs with DevRev now"
 FAILED, UNAVAILABLE, PERMISSION = 1, 69, 77
@@ -62,22 +69,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Register everything; 0 when all of it is registered, 1 for a conflict or a refusal, 69 or 77 as always."""
+    from thingmeter.clock import SystemClock
     from thingmeter.config import default_path, load
 
     path = arguments.config or default_path()
+    config = load(path)
+    declared = _declared(config, str(path))
     result = Result()
-    for one in _declared(load(path), str(path)):
-        try:
-            if arguments.dry_run:
-                _plan(one, result)
-            else:
-                _register(one, result)
-        except Denied as error:
-            result.fail(f"{one.service}: denied: {error}", PERMISSION)
-        except Unreachable as error:
-            result.fail(f"{one.service}: not reached: {error}", UNAVAILABLE)
-        except Throttled as error:
-            result.fail(f"{one.service}: still asks to wait: {error}", UNAVAILABLE)
+    with _memory(Path(config.outbox.path)) as store:
+        for one in declared:
+            standings = one.standings(store, SystemClock())
+            try:
+                if arguments.dry_run:
+                    _plan(one, standings, result)
+                else:
+                    _register(one, standings, result)
+            except Denied as error:
+                result.fail(f"{one.service}: denied: {error}", PERMISSION)
+            except Unreachable as error:
+                result.fail(f"{one.service}: not reached: {error}", UNAVAILABLE)
+            except Throttled as error:
+                result.fail(f"{one.service}: still asks to wait: {error}", UNAVAILABLE)
     if arguments.json:
         _print_json(result)
     else:
@@ -109,27 +121,65 @@ def _attempts(one: Declared) -> Attempts:
     return Attempts(one.job(GAP_S), SystemClock())
 
 
-def _plan(one: Declared, result: Result) -> None:
+class _NoMemory:
+    """Remembers nothing."""
+
+    def state(self, _name: str) -> bytes | None:
+        return None
+
+    def put_state(self, _state: Mapping[str, bytes]) -> None:
+        return
+
+
+@contextlib.contextmanager
+def _memory(path: Path) -> Iterator[Store]:
+    """Yield the outbox at ``path`` where it is there, ours, and free.
+
+    Root must not open that of a service's own user: it would leave files there that the service may not write.
+    """
+    from thingmeter.clock import SystemClock
+    from thingmeter.config.settings import Outbox as OutboxSettings
+    from thingmeter.outbox import Outbox
+
+    outbox = None
+    with contextlib.suppress(OSError, OutboxError):
+        if path.stat().st_uid == os.geteuid():
+            outbox = Outbox.open(path, limits=OutboxSettings(path=str(path)), clock=SystemClock())
+    try:
+        yield outbox or _NoMemory()
+    finally:
+        if outbox:
+            outbox.close()
+
+
+def _plan(one: Declared, standings: Standings, result: Result) -> None:
+    known = standings.registered()
     for step in _attempts(one).plan(()):
-        result.rows.append(Row(one.service, step.name, step.action, None, step.reason))
-        if step.action == "conflict":
+        action = "unchanged" if step.action == "adopt" and step.name in known else step.action
+        result.rows.append(Row(one.service, step.name, action, None, step.reason))
+        if action == "conflict":
             result.codes.add(FAILED)
 
 
-def _register(one: Declared, result: Result) -> None:
+def _register(one: Declared, standings: Standings, result: Result) -> None:
     """Attempt, and attempt again when the service asks to wait; what is registered by then stays so."""
+    known = standings.registered()
     rows: dict[str, Row] = {}
     try:
         for outcome in _outcomes(one):
             if outcome.name not in rows or outcome.action != "unchanged":
                 row = Row(one.service, outcome.name, outcome.action, outcome.standing, outcome.reason)
-                rows[outcome.name] = row
+                if row.action == "adopt" and row.name in known:
+                    row = replace(row, action="unchanged")
+                rows[row.name] = row
+                standings.learn({outcome.name: outcome.standing}, outcome.reason)
                 print(_progress(row), file=sys.stderr, flush=True)
+        standings.looked()
     finally:
         result.rows += rows.values()
-        standings = {row.standing for row in rows.values()}
-        result.codes |= {PERMISSION} if "denied" in standings else set()
-        result.codes |= {FAILED} if standings & {"conflict", "refused", "disabled"} else set()
+        found = {row.standing for row in rows.values()}
+        result.codes |= {PERMISSION} if "denied" in found else set()
+        result.codes |= {FAILED} if found & {"conflict", "refused", "disabled"} else set()
 
 
 def _outcomes(one: Declared) -> Iterator[Outcome]:

@@ -18,9 +18,9 @@ from thingmeter.errors import Problem
 from thingmeter.protocols import Clock, Definition
 from thingmeter.registration.child import Attempts, Job
 from thingmeter.registration.lines import Service
-from thingmeter.registration.registration import Registration, Subject
+from thingmeter.registration.registration import Registration, Subject, fingerprint
 from thingmeter.registration.spread import Timing
-from thingmeter.registration.standings import Store
+from thingmeter.registration.standings import Standings, Store
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,11 @@ class Declared:
         """Return the job of registering it, with ``gap_s`` seconds between two calls."""
         definitions = [dataclasses.asdict(one) for one in self.definitions]  # type: ignore[call-overload]
         return Job(self.service, dataclasses.asdict(self.account), definitions, gap_s)
+
+    def standings(self, store: Store, clock: Clock) -> Standings:
+        """Return what ``store`` remembers of it."""
+        fingerprints = {one.name: fingerprint(one, self.account.identity()) for one in self.definitions}
+        return Standings(self.service, fingerprints, store, clock)
 
 
 def declared_in(config: Config) -> list[Declared]:

@@ -83,7 +83,7 @@ class Registration:
         self._timing = timing
         self._clock = clock
         self._random = random
-        self._fingerprints = {one.name: _fingerprint(one, subject.identity) for one in subject.definitions}
+        self._fingerprints = {one.name: fingerprint(one, subject.identity) for one in subject.definitions}
         self._standings = Standings(subject.service, self._fingerprints, store, clock)
         self._stopping = threading.Event()
         self._trouble = telling.Trouble(subject.service)
@@ -229,6 +229,6 @@ class Registration:
         self._due = self._clock.monotonic() + least_s + self._timing.retry_s(self._failures, self._random)
 
 
-def _fingerprint(definition: Definition, identity: str) -> str:
+def fingerprint(definition: Definition, identity: str) -> str:
     """Return a digest of a definition and of the service that it is registered with."""
     return hashlib.sha256(f"{identity}\n{definition.fingerprint()}".encode()).hexdigest()
