@@ -23,6 +23,7 @@ test: $(VENV)/dev  ## every check and every test
 bench: $(VENV)/dev  ## measure, and print ratios
 	@echo "one look at 10,000 sockets, CPU time" && $(BIN)/python tests/bench/sockets.py
 	@echo "the whole agent for a minute, beside a bare MQTT client" && $(BIN)/python tests/bench/agent.py
+	@echo "10,000 devices and one AWS account, in virtual time" && PYTHONPATH=tests $(BIN)/python tests/bench/fleet.py
 
 .PHONY: wheel
 wheel: $(VENV)/run  ## build dist/thingmeter-*.whl, to install on a device

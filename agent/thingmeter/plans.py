@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from thingmeter.errors import DeliveryError
+
 Action: TypeAlias = Literal["create", "adopt", "update", "unchanged", "conflict"]
 """create: the service has none of the name. adopt: it has the same, which this device did not know of. update: it has
 the same but for what may be changed. unchanged: it is as this device knows it. conflict: it has another one of the
@@ -27,9 +29,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A step for each definition, in their order."""
+    """A step for each definition, in their order.
+
+    Attributes:
+        steps: one of each definition that could be looked at.
+        trouble: why the others lack; None where none does. Whoever only looks raises it, ``apply()`` does at its end.
+    """
 
     steps: tuple[Step, ...]
+    trouble: DeliveryError | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,8 @@ DefinitionT_contra = TypeVar("DefinitionT_contra", bound=Definition, contravaria
 class Registrar(Protocol[DefinitionT_contra]):
     """Declares definitions to one service; makes one attempt and knows nothing of earlier ones.
 
-    Both methods block, and both raise what concerns the attempt as a whole:
+    What keeps one definition from being settled does not keep the others: it is raised when they are. Both methods
+    block, and both raise:
 
         Throttled: the service asks to wait; what was not yielded is still to do.
         Unreachable: no answer, or none that decides; what was not yielded is still to do.
@@ -74,13 +75,19 @@ class Registrar(Protocol[DefinitionT_contra]):
     def plan(self, definitions: Sequence[DefinitionT_contra], known: Collection[str]) -> Plan:
         """Look at what the service has and return a step for each definition, in their order; changes nothing.
 
+        Raises only where nothing at all could be seen. What could be seen is worth carrying out, or a service that
+        often asks to wait would never see the end: the steps up to there, with the error as the plan's ``trouble``.
+
         Args:
             definitions: all that are to be declared.
             known: names of those that this device has registered before, unchanged since.
         """
 
     def apply(self, plan: Plan) -> Iterator[Outcome]:
-        """Carry out the plan that ``plan()`` returned last; yield the outcome of each step as soon as it is known."""
+        """Carry out the plan that ``plan()`` returned last; yield the outcome of each step as soon as it is known.
+
+        Raises the plan's ``trouble``, if it has any, when all that can be done without its cause is done.
+        """
 
 
 class Clock(Protocol):

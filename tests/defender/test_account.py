@@ -33,13 +33,15 @@ def config(*, aws: Aws | None = AWS, defender: Defender | None = DEFENDER) -> Co
 @pytest.fixture
 def account(tmp_path: Path) -> Account:
     """An account with files that are there."""
-    for name in ("pump.pem", "pump.key"):
+    for name in ("pump.pem", "pump.key", "ca.pem", "provider-ca.pem"):
         (tmp_path / name).write_text("first")
     return Account(
         thing="pump-7",
         region="eu-west-1",
         role_alias="thingmeter",
         credentials_endpoint="localhost:8444",
+        ca_file=str(tmp_path / "ca.pem"),
+        credentials_ca_file=str(tmp_path / "provider-ca.pem"),
         certificate_file=str(tmp_path / "pump.pem"),
         private_key_file=str(tmp_path / "pump.key"),
     )
@@ -109,7 +111,7 @@ def replace_by_another(path: Path) -> None:
     path.with_suffix(".new").replace(path)
 
 
-@pytest.mark.parametrize("file", ["certificate_file", "private_key_file"])
+@pytest.mark.parametrize("file", ["certificate_file", "private_key_file", "ca_file", "credentials_ca_file"])
 @pytest.mark.parametrize("renew", [rewrite, replace_by_another, Path.unlink])
 def test_the_version_changes_with_a_file(account: Account, file: str, renew: Callable[[Path], None]) -> None:
     before = account.version()

@@ -21,9 +21,9 @@ from defender.aws_account import (
     answer,
 )
 from defender.service_model import mistakes_in
+from thingmeter.destinations.answers import Refusal
 from thingmeter.destinations.defender.control_plane import ControlPlane, RegisteredMetric
 from thingmeter.destinations.defender.definition import CustomMetricDefinition
-from thingmeter.destinations.defender.refusals import Refusal
 from thingmeter.destinations.https import Answer, Request
 from thingmeter.errors import Denied, Throttled, Unanswered, Unreachable
 from thingmeter.testing import ManualClock

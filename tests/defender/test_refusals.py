@@ -103,6 +103,15 @@ def test_the_wait_is_the_one_asked_for_within_reason(retry_after: str, after_s: 
     assert raised.value.after_s == after_s
 
 
+def test_a_date_to_wait_for_is_held_against_the_date_of_the_answer() -> None:
+    date, until = (format_datetime(NOW + timedelta(hours=hours), usegmt=True) for hours in (5, 5.5))
+
+    with pytest.raises(Throttled) as raised:
+        refusal_of(error(400, "ThrottlingException", retry_after=until, date=date), CREATE, NOW)
+
+    assert raised.value.after_s == 1800
+
+
 @pytest.mark.parametrize(
     "broken",
     [

@@ -49,14 +49,6 @@ def test_what_the_account_has_and_this_device_knows_is_unchanged(account: AwsAcc
     assert plan(account, A, known=["a"]) == (Step("a", "unchanged"),)
 
 
-def test_what_is_unchanged_is_not_described(account: AwsAccount) -> None:
-    account.put("a")
-
-    plan(account, A, known=["a"])
-
-    assert account.calls == ["ListCustomMetrics"]
-
-
 def test_what_this_device_knows_and_the_account_lacks_is_to_be_created(account: AwsAccount) -> None:
     assert plan(account, A, known=["a"]) == (Step("a", "create"),)
 

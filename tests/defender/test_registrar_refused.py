@@ -30,12 +30,20 @@ def account() -> AwsAccount:
 
 
 def test_the_accounts_limit_refuses_what_it_concerns(account: AwsAccount) -> None:
+    account.put("b", "string-list")
     account.script["CreateCustomMetric"].append(LIMIT)
 
     outcomes = register(account, A, B)
 
-    assert short(outcomes) == ["a create refused", "b create registered"]
+    assert short(outcomes) == ["a create refused", "b adopt registered"]
     assert outcomes[0].reason.startswith("the account has its 100 custom metrics: delete one there that nobody needs")
+
+
+def test_a_full_account_is_not_asked_to_create_again(account: AwsAccount) -> None:
+    account.script["CreateCustomMetric"].append(LIMIT)
+
+    assert short(register(account, A, B, C)) == ["a create refused", "b create refused", "c create refused"]
+    assert creates(account) == ["CreateCustomMetric a"]
 
 
 def test_an_invalid_metric_is_refused_with_the_services_words(account: AwsAccount) -> None:

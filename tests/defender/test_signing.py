@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from thingmeter.destinations.defender.credentials import Credentials
 from thingmeter.destinations.https import Request
-from thingmeter.errors import Denied
+from thingmeter.errors import Denied, Unreachable
 from thingmeter.testing import ManualClock
 
 pytestmark = pytest.mark.needs_aws
@@ -151,3 +152,40 @@ def test_the_chain_reads_a_profile(tmp_path: Path) -> None:
 def test_without_any_credentials_the_message_says_how_to_give_them() -> None:
     with pytest.raises(Denied, match=r"no AWS credentials: set role_alias and credentials_endpoint in \[aws\]"):
         signing.chain_credentials()
+
+
+def chain_failure() -> Unreachable:
+    """Return what the chain ends in where it gives nothing; fails for a denial."""
+    with pytest.raises(Unreachable) as raised:
+        signing.chain_credentials(timeout_s=20)
+    assert type(raised.value) is Unreachable
+    return raised.value
+
+
+@pytest.mark.usefixtures("bare_environment")
+def test_a_command_of_a_profile_that_fails_is_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("[default]\ncredential_process = /bin/false\n")
+
+    assert str(chain_failure()).startswith(f"no AWS credentials from {tmp_path}/config; or set role_alias")
+
+
+def test_a_container_that_does_not_answer_is_tried_again_and_named(bare_environment: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    bare_environment.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{port}/")
+
+    assert "from AWS_CONTAINER_CREDENTIALS_FULL_URI (AWS_" in str(chain_failure())
+
+
+def test_a_chain_that_takes_too_long_is_tried_again(bare_environment: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
+        bare_environment.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{silent.getsockname()[1]}/")
+
+        with pytest.raises(Unreachable, match=r"no answer within 0\.2 s"):
+            signing.chain_credentials(timeout_s=0.2)
+
+
+def test_half_a_key_pair_is_named(bare_environment: pytest.MonkeyPatch) -> None:
+    bare_environment.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+
+    assert "AWS_ACCESS_KEY_ID (set, but not AWS_SECRET_ACCESS_KEY)" in str(chain_failure())

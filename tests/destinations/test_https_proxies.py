@@ -131,6 +131,28 @@ def test_a_proxy_that_cannot_be_used_is_unreachable(https: Https, monkeypatch: p
     assert "HTTPS_PROXY in the environment must look like" in str(failed(https, "https://api.example.com"))
 
 
+def test_the_variable_with_a_proxy_that_cannot_be_used_is_named(https: Https, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
+
+    assert str(failed(https, "https://api.example.com")).startswith("ALL_PROXY in the environment must look like")
+
+
+def test_the_variable_with_a_proxy_that_is_not_there_is_named(https: Https, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{closed_port()}")
+
+    assert "(ALL_PROXY) refused the connection" in str(failed(https, "https://api.example.com"))
+
+
+def test_a_good_proxy_for_https_goes_before_a_bad_one_for_all(
+    street: Street, https: Https, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = street.server(answers(answer(200, b"behind")))
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
+    monkeypatch.setenv("HTTPS_PROXY", street.plain(proxy_script([], peer.port)).place)
+
+    assert https.exchange(post(peer.url)).body == b"behind"
+
+
 def test_a_proxy_may_itself_speak_tls(street: Street, https: Https, monkeypatch: pytest.MonkeyPatch) -> None:
     connects: list[bytes] = []
     peer = street.server(answers(answer(200, b"behind")))

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thingmeter.destinations.devrev.answers import MAXIMUM_WORDS, said, wait_s
+from thingmeter.destinations.answers import MAXIMUM_WORDS
+from thingmeter.destinations.devrev.answers import said, wait_s
 from thingmeter.destinations.https import Answer
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

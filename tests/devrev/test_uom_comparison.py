@@ -81,6 +81,17 @@ def test_the_unique_dimension_is_compared_ignoring_case() -> None:
     assert not compare(FULL, shown(aggregation_details=aggregation)).conflict
 
 
+def test_a_unique_dimension_that_devrev_leaves_out_is_none() -> None:
+    conflict = compare(FULL, shown(aggregation_details={"aggregation_type": "unique_count"})).conflict
+
+    assert conflict == 'unique_dimension is "" there and "line" here'
+
+
+@pytest.mark.parametrize("details", [None, {}])
+def test_an_aggregation_that_devrev_does_not_show_is_no_conflict(details: Any) -> None:
+    assert not compare(FULL, shown(aggregation_details=details)).conflict
+
+
 def test_missing_dimensions_are_found_ignoring_case() -> None:
     assert compare(LITRES, shown(dimensions=["Site", "pump"])).missing == ("line",)
 

@@ -156,11 +156,13 @@ def test_a_child_that_dies_is_unreachable_with_its_exit_code_and_last_words() ->
         attempts_of(program("print('first\\nout of luck', file=sys.stderr); sys.exit(3)")).plan(())
 
 
-def test_what_a_dying_child_printed_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(Unreachable):
+def test_what_a_dying_child_printed_is_logged_for_whoever_looks(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    with pytest.raises(Unreachable, match="ZeroDivisionError"):
         attempts_of(program("1 / 0")).plan(())
 
-    assert [record.levelno for record in caplog.records if "ZeroDivisionError" in record.message] == [logging.WARNING]
+    assert [record.levelno for record in caplog.records if "Traceback" in record.message] == [logging.DEBUG]
 
 
 def test_a_child_killed_half_way_is_unreachable() -> None:

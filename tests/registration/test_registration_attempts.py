@@ -50,7 +50,7 @@ def after(device: Device, *answers: Answer) -> Registration:
 
 
 def test_the_next_look_comes_one_interval_after_the_last(device: Device) -> None:
-    wait_s = after(device, registered("cpu"), registered("disk")).step()
+    wait_s = after(device, registered("cpu"), registered("disk")).due_in_s()
 
     assert VERIFY_S <= wait_s <= 1.05 * VERIFY_S
 
@@ -58,7 +58,7 @@ def test_the_next_look_comes_one_interval_after_the_last(device: Device) -> None
 def test_a_look_is_told_what_is_registered(device: Device) -> None:
     attempts = ScriptedAttempts([CPU, DISK], [registered("cpu"), outcome("disk", "disabled")])
 
-    device.live(device.start(attempts, CPU, DISK), 1.05 * VERIFY_S)
+    device.live(device.start(attempts, CPU, DISK), 901)
 
     assert attempts.known == [set(), {"cpu"}]
 
@@ -89,11 +89,11 @@ def test_what_nobody_declared_is_pending(device: Device) -> None:
 
 
 def test_a_conflict_waits_for_the_next_look(device: Device) -> None:
-    assert after(device, outcome("cpu", "conflict"), registered("disk")).step() >= VERIFY_S
+    assert after(device, outcome("cpu", "conflict"), registered("disk")).due_in_s() >= VERIFY_S
 
 
 def test_a_uom_disabled_later_is_seen_at_the_next_look(device: Device) -> None:
-    attempts = ScriptedAttempts([CPU], [registered("cpu")], [outcome("cpu", "disabled")])
+    attempts = ScriptedAttempts([CPU], [registered("cpu")], *[[outcome("cpu", "disabled")]] * 9)
     registration = device.start(attempts, CPU)
 
     device.live(registration, 1.05 * VERIFY_S)
@@ -173,18 +173,19 @@ def test_denied_leaves_what_is_registered(device: Device) -> None:
 
     device.live(registration, 1.05 * VERIFY_S)
 
-    assert (attempts.count, registration.standing("cpu")) == (2, "registered")
+    assert attempts.count >= 2
+    assert registration.standing("cpu") == "registered"
 
 
-def test_denied_is_asked_again_after_the_interval(device: Device) -> None:
-    attempts = ScriptedAttempts([CPU], [Denied("no rights")])
-    registration = device.start(attempts, CPU)
-    device.live(registration, VERIFY_S - 1)
-    before = attempts.count
+@pytest.mark.parametrize("answers", [[Denied("no rights")], [outcome("cpu", "denied")], [outcome("cpu", "disabled")]])
+def test_what_somebody_may_change_at_any_time_is_asked_for_ever_more_rarely(
+    device: Device, answers: list[Outcome | Exception]
+) -> None:
+    attempts = ScriptedAttempts([CPU], *[answers] * 100)
 
-    device.live(registration, 0.05 * VERIFY_S + 1)
+    device.live(device.start(attempts, CPU), 10 * VERIFY_S)
 
-    assert (before, attempts.count) == (1, 2)
+    assert 12 <= attempts.count <= 30
 
 
 def test_new_credentials_end_a_denial_at_once(device: Device) -> None:
@@ -200,31 +201,18 @@ def test_new_credentials_end_a_denial_at_once(device: Device) -> None:
     assert registration.is_ready("cpu")
 
 
-def test_new_credentials_of_a_fleet_are_tried_within_minutes_and_not_at_once(
-    device: Device, clock: ManualClock
-) -> None:
+def test_new_credentials_of_a_fleet_are_tried_after_the_share_of_the_spread(device: Device, clock: ManualClock) -> None:
     device.spread_s = SPREAD_S
     versions = ["first"]
     device.version = lambda: versions[-1]
-    registration = device.start(ScriptedAttempts([CPU], [Denied("no rights")]), CPU)
-    device.live(registration, OWN_S + 1)
+    registration = device.start(ScriptedAttempts([CPU], *[[Denied("no rights")]] * 100), CPU)
+    device.live(registration, OWN_S + 1 + 10 * DAY_S)
     versions.append("second")
+
     clock.advance(300)
+    registration.step()
 
-    assert registration.step() == pytest.approx(share("pump-7") * 300)
-
-
-def test_new_credentials_end_a_denial_from_before_the_restart(device: Device) -> None:
-    device.live(device.start(ScriptedAttempts([CPU], [Denied("no rights")]), CPU), 1)
-    versions = ["first"]
-    device.version = lambda: versions[-1]
-    device.spread_s = 10**6
-    registration = device.start(ScriptedAttempts([CPU]), CPU)
-    versions.append("second")
-
-    device.live(registration, 600)
-
-    assert registration.is_ready("cpu")
+    assert registration.due_in_s() <= OWN_S + 1
 
 
 def test_credential_files_are_looked_at_every_five_minutes_while_denied(device: Device) -> None:
@@ -235,16 +223,16 @@ def test_credential_files_are_looked_at_every_five_minutes_while_denied(device: 
         return "first"
 
     device.version = version
-    registration = device.start(ScriptedAttempts([CPU], [Denied("no rights")]), CPU)
-    registration.step()
+    registration = device.start(ScriptedAttempts([CPU], *[[Denied("no rights")]] * 99), CPU)
+    device.live(registration, VERIFY_S)
     looks.clear()
 
     device.live(registration, 3000)
 
-    assert len(looks) == 10
+    assert 10 <= len(looks) <= 12
 
 
-def test_credential_files_are_left_alone_while_all_is_well(device: Device) -> None:
+def test_credential_files_are_looked_at_every_hour_while_all_is_well(device: Device) -> None:
     looks: list[int] = []
 
     def version() -> str:
@@ -258,7 +246,7 @@ def test_credential_files_are_left_alone_while_all_is_well(device: Device) -> No
 
     device.live(registration, VERIFY_S - 1)
 
-    assert looks == []
+    assert 23 <= len(looks) <= 25
 
 
 def test_something_unforeseen_is_not_repeated_at_once(device: Device) -> None:
@@ -346,7 +334,7 @@ def test_a_standing_is_logged_once(
 ) -> None:
     caplog.set_level(logging.INFO)
 
-    device.live(device.start(ScriptedAttempts([CPU], *[[found]] * 9), CPU), 5 * VERIFY_S)
+    device.live(device.start(ScriptedAttempts([CPU], *[[found]] * 40), CPU), 5 * VERIFY_S)
 
     assert levels(caplog, "registration defender: cpu ") == [level]
 

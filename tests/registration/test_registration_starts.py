@@ -28,10 +28,11 @@ def settled(device: Device, *metrics: Metric) -> Registration:
 def test_the_first_attempt_waits_for_the_share_of_the_spread(device: Device) -> None:
     attempts = ScriptedAttempts([CPU])
 
-    wait_s = device.start(attempts, CPU).step()
+    registration = device.start(attempts, CPU)
+    registration.step()
 
     assert attempts.count == 0
-    assert wait_s == pytest.approx(OWN_S)
+    assert registration.due_in_s() == pytest.approx(OWN_S)
 
 
 def test_without_a_spread_the_first_attempt_is_made_at_once(device: Device) -> None:
@@ -71,7 +72,7 @@ def test_a_restart_looks_again_when_it_is_time(device: Device) -> None:
     settled(device, CPU)
     attempts = ScriptedAttempts([CPU])
 
-    device.live(device.start(attempts, CPU), VERIFY_S + OWN_S)
+    device.live(device.start(attempts, CPU), VERIFY_S + OWN_S + 1)
 
     assert attempts.known == [{"cpu"}]
 
@@ -81,9 +82,9 @@ def test_what_is_not_registered_waits_for_the_share_after_a_restart(device: Devi
     settled(device, CPU)
     attempts = ScriptedAttempts(metrics)
 
-    wait_s = device.start(attempts, *metrics).step()
+    registration = device.start(attempts, *metrics)
 
-    assert wait_s == pytest.approx(OWN_S)
+    assert registration.due_in_s() == pytest.approx(OWN_S)
 
 
 def test_a_new_definition_leaves_the_registered_ones_known(device: Device) -> None:
@@ -180,7 +181,7 @@ def test_an_overdue_look_waits_for_the_share_of_the_spread(device: Device, clock
     clock.advance(10 * VERIFY_S)
     attempts = ScriptedAttempts([CPU])
 
-    assert device.start(attempts, CPU).step() == pytest.approx(OWN_S)
+    assert device.start(attempts, CPU).due_in_s() == pytest.approx(OWN_S)
 
 
 @pytest.mark.parametrize("step_s", [-20 * 365 * 86_400, -3600])
@@ -197,36 +198,87 @@ def test_a_clock_that_went_forward_does_not_make_a_fleet_look_at_once(device: De
     settled(device, CPU)
     clock.step(20 * 365 * 86_400)
 
-    assert device.start(ScriptedAttempts([CPU]), CPU).step() == pytest.approx(OWN_S)
+    assert device.start(ScriptedAttempts([CPU]), CPU).due_in_s() == pytest.approx(OWN_S)
 
 
-def test_a_clock_step_while_it_runs_changes_nothing(device: Device, clock: ManualClock) -> None:
-    registration = settled(device, CPU)
-    before_s = registration.step()
+def test_a_clock_step_while_it_runs_costs_a_look_at_most(device: Device, clock: ManualClock) -> None:
+    attempts = ScriptedAttempts([CPU])
+    registration = device.start(attempts, CPU)
+    device.live(registration, OWN_S + 1)
 
-    clock.step(20 * 365 * 86_400)
+    for step_s in (20 * 365 * 86_400, -20 * 365 * 86_400, -86_400, 3600):
+        clock.step(step_s)
+        device.live(registration, 600)
 
-    assert registration.step() == before_s
+    assert attempts.count <= 2
 
 
-def test_a_device_that_is_never_up_for_long_registers_all_the_same(device: Device) -> None:
+def test_a_clock_that_is_set_after_the_start_costs_no_call(device: Device, clock: ManualClock) -> None:
+    settled(device, CPU)
+    clock.advance(VERIFY_S / 2)
+    clock.step(-50 * 365 * 86_400)
+    attempts = ScriptedAttempts([CPU])
+    registration = device.start(attempts, CPU)
+    device.live(registration, 60)
+
+    clock.step(50 * 365 * 86_400)
+    device.live(registration, SPREAD_S)
+
+    assert attempts.count == 0
+
+
+def test_a_device_without_a_clock_that_is_off_at_night_looks_again_all_the_same(
+    device: Device, clock: ManualClock
+) -> None:
+    settled(device, CPU)
+    attempts = ScriptedAttempts([CPU])
+
+    for _ in range(10):
+        clock.step(-50 * 365 * 86_400)  # it starts in the past
+        registration = device.start(attempts, CPU)
+        device.live(registration, 60)
+        clock.step(50 * 365 * 86_400)
+        device.live(registration, 14 * 3600)
+        clock.advance(10 * 3600)
+
+    assert attempts.count >= 4
+
+
+def test_a_device_that_is_never_up_for_long_registers_all_the_same(device: Device, clock: ManualClock) -> None:
     attempts = ScriptedAttempts([CPU])
     starts = 0
 
     while attempts.count == 0 and starts < 8:
         starts += 1
-        device.live(device.start(attempts, CPU), 120)
+        device.live(device.start(attempts, CPU), 180)
+        clock.advance(3600)
 
-    assert attempts.count == 1
+    assert 4 <= starts < 8  # its share is 807 s
 
 
-def test_a_start_long_after_an_attempt_waits_for_the_whole_share_again(device: Device, clock: ManualClock) -> None:
-    for _ in range(3):
-        device.start(ScriptedAttempts([CPU]), CPU).step()
-    device.live(device.start(ScriptedAttempts([CPU], *[[Unreachable("no route")]] * 100), CPU), OWN_S)
+def test_a_crash_loop_does_not_bring_the_first_attempt_forward(device: Device) -> None:
+    attempts = ScriptedAttempts([CPU])
+    for _ in range(100):
+        device.live(device.start(attempts, CPU), 5)
+
+    assert device.start(attempts, CPU).due_in_s() == pytest.approx(OWN_S)
+
+
+def test_a_start_after_an_attempt_waits_for_the_whole_share_again(device: Device, clock: ManualClock) -> None:
+    device.live(device.start(ScriptedAttempts([CPU], *[[Unreachable("no route")]] * 100), CPU), OWN_S + 1)
     clock.advance(60)
 
-    assert device.start(ScriptedAttempts([CPU]), CPU).step() == pytest.approx(OWN_S)
+    assert device.start(ScriptedAttempts([CPU]), CPU).due_in_s() == pytest.approx(OWN_S)
+
+
+def test_other_credentials_than_at_the_last_attempt_are_a_reason_to_look(device: Device) -> None:
+    settled(device, CPU)
+    device.version = lambda: "second"
+    attempts = ScriptedAttempts([CPU])
+
+    device.live(device.start(attempts, CPU), OWN_S + 1)
+
+    assert attempts.count == 1
 
 
 def test_a_denial_before_the_restart_is_still_known(device: Device) -> None:

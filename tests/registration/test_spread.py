@@ -87,31 +87,48 @@ def test_a_short_spread_does_not_cap_the_back_off() -> None:
     assert Timing("pump-7", 0, DAY_S).retry_s(50, Highest()) == pytest.approx(900)
 
 
-def test_a_device_that_is_never_up_long_enough_waits_less_each_time() -> None:
+def test_what_was_waited_before_is_not_waited_again() -> None:
     timing = Timing("pump-7", 7200, DAY_S)
 
-    delays = [timing.start_delay_s(starts) / share("pump-7") for starts in (0, 1, 2, 100)]
+    assert timing.delay_s(0) - timing.delay_s(120) == pytest.approx(120)
 
-    assert delays == pytest.approx([7200, 3600, 1800, 60])
+
+def test_no_delay_is_below_zero() -> None:
+    assert Timing("pump-7", 7200, DAY_S).delay_s(7200) == 0
 
 
 def test_without_a_spread_nothing_waits() -> None:
-    timing = Timing("pump-7", 0, DAY_S)
-
-    assert [timing.start_delay_s(0), timing.start_delay_s(9), timing.soon_s()] == [0, 0, 0]
+    assert Timing("pump-7", 0, DAY_S).delay_s() == 0
 
 
 @pytest.mark.parametrize(
     ("age_s", "left_s"),
-    [(0, DAY_S), (3600, DAY_S - 3600), (10 * DAY_S, 0), (-10 * DAY_S, DAY_S + 7200)],
-    ids=["just looked", "an hour ago", "overdue", "in the future"],
+    [(0, DAY_S), (3600, DAY_S - 3600), (10 * DAY_S, 0)],
+    ids=["just looked", "an hour ago", "overdue"],
 )
 def test_the_next_look_is_planned_within_bounds(age_s: float, left_s: float) -> None:
     timing = Timing("pump-7", 7200, DAY_S)
 
     planned_s = timing.until_look_s(LOOKED_AT, LOOKED_AT + timedelta(seconds=age_s))
 
+    assert planned_s is not None
     assert left_s <= planned_s <= left_s + (7200 * share("pump-7") if planned_s else 0)
+
+
+def test_a_clock_before_the_last_look_tells_nothing_of_the_next() -> None:
+    assert Timing("pump-7", 7200, DAY_S).until_look_s(LOOKED_AT, LOOKED_AT - timedelta(seconds=1)) is None
+
+
+@pytest.mark.parametrize(("denials", "limit_s"), [(1, 900), (2, 1800), (4, 7200), (50, DAY_S)])
+def test_after_a_denial_the_wait_doubles_up_to_the_interval(denials: int, limit_s: float) -> None:
+    assert Timing("pump-7", 7200, DAY_S).denied_s(denials, Highest()) == pytest.approx(limit_s)
+
+
+@given(st.integers(1, 30), st.integers())
+def test_after_a_denial_half_the_limit_is_waited_at_least(denials: int, seed: int) -> None:
+    timing = Timing("pump-7", 7200, DAY_S)
+
+    assert timing.denied_s(denials, Random(seed)) >= timing.denied_s(denials, Highest()) / 2
 
 
 def test_looks_drift_apart_by_up_to_a_twentieth() -> None:

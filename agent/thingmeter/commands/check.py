@@ -48,10 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _registrations(config: Config) -> list[str]:
     from thingmeter.registration.declared import declared_in
 
-    return [
-        f"registers   {len(one.definitions)} with {one.service}, as {one.account.identity()}"
-        for one in declared_in(config)
-    ]
+    return [f"registers   {one.words()}" for one in declared_in(config)]
 
 
 def _load(config: Config) -> Sequence[LoadedCollector]:

@@ -62,8 +62,14 @@ class Result:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``--dry-run`` and ``--json``."""
+    """``--dry-run``, ``--usual-chain`` and ``--json``."""
     parser.add_argument("--dry-run", action="store_true", help="print the plan and change nothing")
+    parser.add_argument(
+        "--usual-chain",
+        action="store_true",
+        help="take AWS credentials from the environment, a profile or the instance, not by the device's certificate, "
+        "whose files need not be here",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -71,10 +77,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Register everything; 0 when all of it is registered, 1 for a conflict or a refusal, 69 or 77 as always."""
     from thingmeter.clock import SystemClock
     from thingmeter.config import default_path, load
+    from thingmeter.config.changes import with_usual_chain
 
     path = arguments.config or default_path()
-    config = load(path)
-    declared = _declared(config, str(path))
+    config = load(path, files_elsewhere=("mqtt",) if arguments.usual_chain else ())
+    declared = _declared(with_usual_chain(config) if arguments.usual_chain else config, str(path))
     result = Result()
     with _memory(Path(config.outbox.path)) as store:
         for one in declared:
@@ -107,6 +114,8 @@ def _declared(config: Config, path: str) -> list[Declared]:
     config = with_registration(config)
     if problem := library_problem(config):
         raise ConfigError((problem,))
+    if config.devrev and config.devrev.uom and not config.devrev.token_file:
+        raise ConfigError((config.problem("devrev", "token_file", "is missing; registering UOMs needs it"),))
     declared = declared_in(config)
     if not declared:
         what = "nothing to register: neither [aws] with a [[defender.custom_metric]], nor a [[devrev.uom]]"
@@ -171,9 +180,11 @@ def _register(one: Declared, standings: Standings, result: Result) -> None:
                 row = Row(one.service, outcome.name, outcome.action, outcome.standing, outcome.reason)
                 if row.action == "adopt" and row.name in known:
                     row = replace(row, action="unchanged")
+                if rows.get(row.name) != row:
+                    print(_progress(row), file=sys.stderr, flush=True)
                 rows[row.name] = row
                 standings.learn({outcome.name: outcome.standing}, outcome.reason)
-                print(_progress(row), file=sys.stderr, flush=True)
+        standings.attempted(one.account.version())
         standings.looked()
     finally:
         result.rows += rows.values()

@@ -27,3 +27,8 @@ def with_registration(config: Config) -> Config:
     defender = config.defender and replace(config.defender, registration="auto")
     devrev = config.devrev and replace(config.devrev, registration="auto")
     return replace(config, defender=defender, devrev=devrev)
+
+
+def with_usual_chain(config: Config) -> Config:
+    """Return ``config`` with AWS asked by the usual credentials chain, whatever role the device has."""
+    return replace(config, aws=config.aws and replace(config.aws, role_alias="", credentials_endpoint=""))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from thingmeter.config.environment import substitute_tree
@@ -33,12 +33,13 @@ def default_path() -> Path:
     return DEFAULT_PATH
 
 
-def load(path: Path, *, environment: Mapping[str, str] = os.environ) -> Config:
+def load(path: Path, *, environment: Mapping[str, str] = os.environ, files_elsewhere: Collection[str] = ()) -> Config:
     """Read ``path`` and the ``conf.d/*.toml`` beside it; it reads files and their modes, and nothing else.
 
     Args:
         path: the main file; problems spell it as given.
         environment: for ``${NAME}``, and the variables of systemd, XDG and AWS that stand in for settings.
+        files_elsewhere: tables whose files are not looked at: the configuration is another machine's.
 
     Raises:
         ConfigError: with every problem, in the order of the files and lines. Files that cannot be read and mistakes of
@@ -48,7 +49,7 @@ def load(path: Path, *, environment: Mapping[str, str] = os.environ) -> Config:
     substitution = substitute_tree(document.values, environment)
     used = dict(substitution.used)
     places = Places(document.files[0], document.values, document.lines, used)
-    reading = Reading(places, environment)
+    reading = Reading(places, environment, files_elsewhere)
     for failed, reason in substitution.failures.items():
         reading.report(failed, reason)
     config = _read(reading, used)

@@ -7,7 +7,7 @@ a whole struct to look at; ``sound()`` tells them which of its fields are really
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,9 +31,10 @@ AnyStruct = TypeVar("AnyStruct", bound=Struct)
 class Reading:
     """One pass over a document: what is read out of it, and what is wrong with it."""
 
-    def __init__(self, places: Places, environment: Mapping[str, str]) -> None:
+    def __init__(self, places: Places, environment: Mapping[str, str], files_elsewhere: Collection[str] = ()) -> None:
         self.places = places
         self.environment = environment
+        self._files_elsewhere = frozenset(files_elsewhere)
         self.problems: list[Problem] = []
         self._bad: set[KeyPath] = set()
         self._around_bad: set[KeyPath] = set()
@@ -77,10 +78,14 @@ class Reading:
             path: of the setting.
             value: its value.
             private: whether nobody but the owner may have any right to the file.
+
+        In a table whose files are elsewhere nothing is checked.
         """
         if not value or not self.sound(path):
             return value
         file = self.resolve(path, value)
+        if path[0] in self._files_elsewhere:
+            return str(file)
         directory = self.environment.get("CREDENTIALS_DIRECTORY", "")
         fault = file_fault(file, private=private, credentials_directory=directory)
         if "-----BEGIN" in value or (fault and looks_like_token(value)):

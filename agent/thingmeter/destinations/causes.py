@@ -7,6 +7,7 @@ import ssl
 from dataclasses import dataclass
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 
+from thingmeter.destinations.proxies import Proxy
 from thingmeter.destinations.tls import Stage
 from thingmeter.errors import Denied, Unanswered, Unreachable
 from thingmeter.mqtt.probe import EXPIRED, NOT_TLS, NOT_YET_VALID, OTHER_NAME, REFUSED_CERTIFICATE, TOO_OLD
@@ -23,14 +24,14 @@ class Way:
 
     Attributes:
         service: ``host:port``.
-        proxy: ``host:port``; empty without one.
+        proxy: on the way there, or none.
         ca_file: the authorities that are trusted; empty for the system's.
         certificate_file: our own certificate; empty without one.
         timeout_s: of a whole exchange, in seconds.
     """
 
     service: str
-    proxy: str
+    proxy: Proxy
     ca_file: str
     certificate_file: str
     timeout_s: float
@@ -59,8 +60,8 @@ def _root(error: BaseException) -> BaseException:
 
 
 def _where(stage: Stage, way: Way) -> str:
-    if way.proxy and stage in {"reach", "tunnel"}:
-        return f"{way.service}: the proxy {way.proxy} (HTTPS_PROXY)"
+    if way.proxy.url and stage in {"reach", "tunnel"}:
+        return f"{way.service}: the proxy {way.proxy.place} ({way.proxy.variable})"
     return f"{way.service}:" if stage in {"ready", "reach"} else f"{way.service}"
 
 

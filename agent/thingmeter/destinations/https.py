@@ -7,12 +7,10 @@ one that may have been carried out.
 from __future__ import annotations
 
 import socket
-from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
-from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import urlsplit
 
 from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager
 from urllib3.connection import HTTPSConnection
@@ -21,12 +19,12 @@ from urllib3.exceptions import HTTPError
 
 from thingmeter.clock import SystemClock
 from thingmeter.destinations.causes import Way, failure_of
+from thingmeter.destinations.proxies import HTTPS_PORT, Proxy, place, proxy_for
 from thingmeter.destinations.tls import ClientContext, Progress, client_context, connected
 from thingmeter.errors import Unanswered, Unreachable
 
 MAXIMUM_ANSWER_BYTES = 1024 * 1024  # a page of a list has a few ten thousand
 IDLE_S = 30.0  # routers forget a silent connection without a word, and load balancers close one after 60 s
-HTTPS_PORT = 443
 FIRST_FINAL_STATUS = 200
 
 
@@ -124,12 +122,16 @@ class Https:
             self._drop_connections()
         try:
             host, port = _host_and_port(request.url)
-            proxy = _proxy_for(host, port)
+            proxy = proxy_for(host, port)
             way = Way(
-                _place(host, port), _place_of(proxy), self._ca_file, self._certificate_file, float(self._timeout_s)
+                service=place(host, port),
+                proxy=proxy,
+                ca_file=self._ca_file,
+                certificate_file=self._certificate_file,
+                timeout_s=float(self._timeout_s),
             )
             self._progress.begin(self._timeout_s)
-            answer = self._send(request, proxy, way)
+            answer = self._send(request, way)
         except BaseException:
             self.close()
             raise
@@ -141,10 +143,11 @@ class Https:
         self._drop_connections()
         self._managers.clear()
 
-    def _send(self, request: Request, proxy: str, way: Way) -> Answer:
-        manager = self._managers.get(proxy)
+    def _send(self, request: Request, way: Way) -> Answer:
+        url = way.proxy.url
+        manager = self._managers.get(url)
         if manager is None:
-            manager = self._managers[proxy] = self._manager(proxy)
+            manager = self._managers[url] = self._manager(way.proxy)
         try:
             response = manager.urlopen(
                 request.method,
@@ -161,18 +164,18 @@ class Https:
         except (HTTPError, OSError, ValueError) as error:
             raise failure_of(error, self._progress.stage, way) from error
 
-    def _manager(self, proxy: str) -> PoolManager:
+    def _manager(self, proxy: Proxy) -> PoolManager:
         context = client_context(
             self._progress,
             ca_file=self._ca_file,
             certificate_file=self._certificate_file,
             private_key_file=self._private_key_file,
         )
-        if proxy:
+        if proxy.url:
             # Not our certificate, nor the service's authority: the way to the proxy is a matter of the system.
             outer = client_context(self._progress, outer=True)
             manager: PoolManager = ProxyManager(
-                proxy, proxy_headers=_proxy_headers(proxy), proxy_ssl_context=outer, ssl_context=context
+                proxy.url, proxy_headers=proxy.headers(), proxy_ssl_context=outer, ssl_context=context
             )
         else:
             manager = PoolManager(ssl_context=context)
@@ -210,39 +213,3 @@ def _host_and_port(url: str) -> tuple[str, int]:
     if parts.scheme != "https" or not host:
         raise Unreachable("the URL of a service must begin with https:// and a host")
     return host, port
-
-
-def _place(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _proxy_for(host: str, port: int) -> str:
-    """Return the URL of the proxy for a service, from the environment; empty without one."""
-    proxies = getproxies()
-    proxy = proxies.get("https") or proxies.get("all") or ""
-    if not proxy or proxy_bypass(_place(host, port), proxies):
-        return ""
-    proxy = proxy if "://" in proxy else f"http://{proxy}"
-    try:
-        parts = urlsplit(proxy)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise Unreachable("HTTPS_PROXY in the environment must look like http://HOST:PORT")
-    return proxy
-
-
-def _place_of(proxy: str) -> str:
-    if not proxy:
-        return ""
-    parts = urlsplit(proxy)
-    return _place(parts.hostname or "", parts.port or (HTTPS_PORT if parts.scheme == "https" else 80))
-
-
-def _proxy_headers(proxy: str) -> dict[str, str]:
-    parts = urlsplit(proxy)
-    if parts.username is None:
-        return {}
-    credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return {"proxy-authorization": f"Basic {b64encode(credentials.encode()).decode()}"}

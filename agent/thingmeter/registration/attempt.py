@@ -94,6 +94,8 @@ def make(job: Mapping[str, Any], registrars: Mapping[str, str], say: Say) -> Non
     if job["apply"]:
         for outcome in registrar.apply(plan):
             say(outcome)
+    elif plan.trouble is not None:
+        raise plan.trouble
 
 
 def _stand_back() -> None:

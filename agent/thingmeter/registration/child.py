@@ -185,7 +185,7 @@ class Attempts:
         printed = pipes.stderr.decode("utf-8", "replace").strip()
         problem = pipes.problem or f"registration ended with exit code {process.returncode}"
         last = one_line(printed.rpartition("\n")[2])
-        logger.warning(
+        logger.debug(
             "registration %s: %s; it printed: %s", self._job.service, problem, _text(pipes.stderr) or "nothing"
         )
         return f"{problem}: {last}" if last else problem

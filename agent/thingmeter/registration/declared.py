@@ -36,6 +36,13 @@ class Declared:
     account: defender_account.Account | devrev_account.Account
     definitions: Sequence[Definition]
 
+    def words(self) -> str:
+        """Return for people what is registered where."""
+        if isinstance(self.account, devrev_account.Account):
+            return f"{len(self.definitions)} UOMs with DevRev at {self.account.endpoint_url}"
+        where = self.account.endpoint_url or self.account.region
+        return f"{len(self.definitions)} custom metrics with AWS IoT Device Defender in {where}"
+
     def job(self, gap_s: float) -> Job:
         """Return the job of registering it, with ``gap_s`` seconds between two calls."""
         definitions = [dataclasses.asdict(one) for one in self.definitions]  # type: ignore[call-overload]

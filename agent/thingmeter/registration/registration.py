@@ -1,14 +1,19 @@
 """When to register with one service, and what is known to be registered there.
 
-    definitions                                      first attempt after a start
-    all remembered as registered                     verify_interval_s (and the share) after the last look; then at once
-    any new, changed, or standing otherwise          after share * spread_s
+    definitions                         first attempt after a start
+    all remembered as registered        verify_interval_s (and the share of spread_s) after the last look
+    that is overdue, or any not so      after the share of spread_s; what earlier runs waited counts
 
     an attempt ends in   standings                          next attempt
-    done                 as the outcomes say                after verify_interval_s, jittered
+    done                 as the outcomes say                after verify_interval_s, jittered; sooner if any is denied
+                                                            or disabled
     Throttled            as the outcomes so far say         after what was asked for, and a back-off
     Unreachable          as the outcomes so far say         after a back-off
-    Denied               denied, but for those settled      after verify_interval_s, or when the credentials change
+    Denied               denied, but for those settled      after a long back-off
+
+New credentials on the disk are a reason to look after the share of spread_s, whatever stood before: a token may be
+another organisation's. The wall clock says when a look is overdue, and is asked at each step, since a device may have
+been off, asleep, or without a clock at its start.
 
 What is remembered counts for the definition and the service it was found with only: their fingerprint. Nothing is ever
 deleted at a service: a definition that left the configuration is only forgotten here.
@@ -36,7 +41,10 @@ from thingmeter.registration.standings import Standings, Store
 logger = logging.getLogger(__name__)
 
 CREDENTIALS_LOOK_S = 300.0  # between two looks at the credential files, while the service refuses us
+WAITED_S = 120.0  # between two notes of how long this run has waited: what a run that ends early loses at most
+LONGEST_STEP_S = 3600.0  # between two looks at the wall clock and at the credential files
 THROTTLE_CAP_S = 86_400.0  # a longer wait is a mistake of the service's, and would never be seen to end
+NAMES = 5  # that a message lists
 
 Attempt: TypeAlias = Callable[[Collection[str]], Iterator[Outcome]]
 """Makes one attempt; takes the names that are known to be registered. Raises as ``protocols.Registrar`` does."""
@@ -87,11 +95,13 @@ class Registration:
         self._standings = Standings(subject.service, self._fingerprints, store, clock)
         self._stopping = threading.Event()
         self._trouble = telling.Trouble(subject.service)
-        self._is_denied = self._standings.is_any("denied")
-        self._version = subject.version()
-        self._failures = 0
-        self._credentials_at = clock.monotonic() + CREDENTIALS_LOOK_S  # monotonic; so is the next
-        self._due = clock.monotonic() + self._start_delay_s()
+        self._version = self._standings.credentials
+        self._failures = 0  # attempts in a row that settled nothing
+        self._denials = 0  # looks in a row after which something was still denied or disabled
+        self._has_attempted = False
+        self._waits_since: float | None = clock.monotonic()  # for its share, and not for the next look; monotonic
+        self._due = clock.monotonic() + self._timing.delay_s(self._standings.waited_s)  # monotonic
+        self._plan_anew()
         for name, one in self._standings.all().items():
             telling.remind(self.service, name, one.standing, one.reason)
 
@@ -130,10 +140,22 @@ class Registration:
         self._stopping.set()
         self._subject.stop()
 
+    def due_in_s(self) -> float:
+        """Return the seconds until the next attempt, as far as it is planned now."""
+        return max(0.0, self._due - self._clock.monotonic())
+
+    def close(self) -> None:
+        """Remember how long this run has waited; after the last ``step()``."""
+        if self._waits_since is not None:
+            self._standings.waited(self._clock.monotonic() - self._waits_since)
+            self._waits_since = None
+
     def wait_s(self) -> float:
         """Return the seconds until the next step."""
-        next_step = min(self._due, self._credentials_at) if self._is_denied else self._due
-        return max(0.0, next_step - self._clock.monotonic())
+        longest_s = CREDENTIALS_LOOK_S if self._standings.is_any("denied") else LONGEST_STEP_S
+        if self._waits_since is not None:
+            longest_s = WAITED_S
+        return min(self.due_in_s(), longest_s)
 
     def step(self) -> float:
         """Make an attempt if one is due; return the seconds until the next step.
@@ -141,44 +163,61 @@ class Registration:
         Blocks while an attempt is made: seconds as a rule, minutes with many definitions or a slow service.
         """
         self._standings.save()
-        self._look_at_credentials()
+        self._plan_anew()
         if self._clock.monotonic() >= self._due:
             self._attempt()
             self._standings.save()
+        else:
+            self._note_waiting()
         return self.wait_s()
 
-    def _start_delay_s(self) -> float:
-        """Return the seconds from this start to the first attempt."""
-        looked_at = self._standings.looked_at
-        if looked_at is not None and self._standings.registered() == self._fingerprints.keys():
-            left_s = self._timing.until_look_s(looked_at, self._clock.now())
-            if left_s > 0:
-                return left_s
-        delay_s = self._timing.start_delay_s(self._standings.starts)
-        self._standings.started()
-        return delay_s
+    def _is_all_registered(self) -> bool:
+        return self._standings.registered() == self._fingerprints.keys()
 
-    def _look_at_credentials(self) -> None:
-        """Let the next attempt come sooner when we were denied and the credentials are new."""
+    def _plan_anew(self) -> None:
+        """Move the next attempt where the wall clock, or new credentials, give a reason."""
         now = self._clock.monotonic()
-        if self._is_denied and now >= self._credentials_at:
-            self._credentials_at = now + CREDENTIALS_LOOK_S
-            version, self._version = self._version, self._subject.version()
-            if version != self._version:
-                logger.info("registration %s: the credentials have changed", self.service)
-                self._due = min(self._due, now + self._timing.soon_s())
+        version, known = self._subject.version(), self._version
+        self._version = version
+        if known not in ("", version):
+            logger.info("registration %s: the credentials have changed", self.service)
+            self._wait_for_share(now)
+        looked_at = self._standings.looked_at
+        if looked_at is None or not self._is_all_registered():
+            return
+        left_s = self._timing.until_look_s(looked_at, self._clock.now())
+        if left_s == 0:
+            self._wait_for_share(now)
+        elif left_s and not self._has_attempted and version == self._standings.credentials:
+            self._due, self._waits_since = now + left_s, None
+
+    def _wait_for_share(self, now: float) -> None:
+        share_s = self._timing.delay_s(self._standings.waited_s)
+        if now + share_s < self._due:
+            self._due, self._waits_since = now + share_s, now
+
+    def _note_waiting(self) -> None:
+        """Remember from time to time how long this run has waited, for one that ends before its turn."""
+        if self._waits_since is None:
+            return
+        waited_s = self._clock.monotonic() - self._waits_since
+        if waited_s >= WAITED_S:
+            self._waits_since += waited_s
+            self._standings.waited(waited_s)
 
     def _attempt(self) -> None:
+        self._has_attempted, self._waits_since = True, None
         self._failures += 1
-        self._retry_in(0)  # stands if something is raised that nobody foresaw
+        self._retry()  # stands if something is raised that nobody foresaw
         self._version = self._subject.version()
-        self._standings.attempted()
+        self._standings.attempted(self._version)
         settled: dict[str, Outcome] = {}
         is_news = bool(self._trouble)
         try:
             for outcome in self._subject.attempt(self._standings.registered()):
                 if outcome.name in self._fingerprints and outcome.standing != "pending":
-                    is_news |= self._settle(outcome)
+                    if self._settle(outcome):
+                        is_news, self._failures = True, 1  # it is getting on
                     settled[outcome.name] = outcome
             self._check_complete(settled)
         except (Throttled, Unreachable) as error:
@@ -186,7 +225,6 @@ class Registration:
         else:
             self._done()
             telling.summary(self.service, settled.values(), is_news=is_news)
-        self._credentials_at = self._clock.monotonic() + CREDENTIALS_LOOK_S
 
     def _settle(self, outcome: Outcome) -> bool:
         """Remember an outcome; return whether it is news."""
@@ -200,14 +238,18 @@ class Registration:
     def _check_complete(self, settled: Collection[str]) -> None:
         left = sorted(self._fingerprints.keys() - set(settled))
         if left:
-            raise Unreachable(f"the attempt ended before {', '.join(left)}")
+            more = f" and {len(left) - NAMES} more" if len(left) > NAMES else ""
+            raise Unreachable(f"the attempt ended before {', '.join(left[:NAMES])}{more}")
 
     def _done(self) -> None:
         self._trouble.end()
         self._failures = 0
-        self._is_denied = self._standings.is_any("denied")
         self._standings.looked()
-        self._due = self._clock.monotonic() + self._timing.next_look_s(self._random)
+        if self._standings.is_any("denied") or self._standings.is_any("disabled"):
+            self._look_soon()
+        else:
+            self._denials = 0
+            self._due = self._clock.monotonic() + self._timing.next_look_s(self._random)
 
     def _failed(self, error: DeliveryError) -> None:
         """Plan the next attempt after one that settled not all."""
@@ -215,18 +257,23 @@ class Registration:
             return
         match error:
             case Throttled():
-                self._retry_in(min(error.after_s, THROTTLE_CAP_S))
+                wait_s = self._timing.throttled_s(self._failures, self._random)
+                self._due = self._clock.monotonic() + min(error.after_s, THROTTLE_CAP_S) + wait_s
             case Denied():
                 self._failures = 0
-                self._is_denied = True
-                self._due = self._clock.monotonic() + self._timing.next_look_s(self._random)
+                self._look_soon()
                 self._standings.learn(dict.fromkeys(self._standings.undecided(), "denied"), str(error))
             case _:
-                self._retry_in(0)
+                self._retry()
         self._trouble.begin(error, self._due - self._clock.monotonic())
 
-    def _retry_in(self, least_s: float) -> None:
-        self._due = self._clock.monotonic() + least_s + self._timing.retry_s(self._failures, self._random)
+    def _look_soon(self) -> None:
+        """Plan the next attempt after one whose result somebody may change at any time, but rarely does."""
+        self._denials += 1
+        self._due = self._clock.monotonic() + self._timing.denied_s(self._denials, self._random)
+
+    def _retry(self) -> None:
+        self._due = self._clock.monotonic() + self._timing.retry_s(self._failures, self._random)
 
 
 def fingerprint(definition: Definition, identity: str) -> str:

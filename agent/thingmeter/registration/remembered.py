@@ -2,7 +2,7 @@
 
 Stored as JSON, a few hundred bytes for each definition::
 
-    {"version": 1, "looked_at": TIME or null, "starts": 0,
+    {"version": 1, "looked_at": TIME or null, "credentials": DIGEST, "waited_s": 0,
      "definitions": {NAME: {"fingerprint": HEX, "standing": "registered", "reason": "", "at": TIME}}}
 
 What can't be read is not an error but forgotten: asking again is always safe, and costs a few calls.
@@ -11,8 +11,9 @@ What can't be read is not an error but forgotten: asking again is always safe, a
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -41,13 +42,17 @@ class Remembered:
 class Memory:
     """All that is remembered of one service.
 
-    ``looked_at`` is the wall time of the last attempt that settled every definition, aware UTC; None without one.
-    ``starts`` counts the starts since the last attempt of any kind that had one before them.
+    Attributes:
+        definitions: how each stands, by its name.
+        looked_at: the wall time of the last attempt that settled every definition, aware UTC; None without one.
+        credentials: the version of those that the last attempt of any kind was made with.
+        waited_s: for how long runs since that attempt have waited for the next one.
     """
 
     definitions: Mapping[str, Remembered] = field(default_factory=dict)
     looked_at: datetime | None = None
-    starts: int = 0
+    credentials: str = ""
+    waited_s: float = 0.0
 
 
 def to_bytes(memory: Memory) -> bytes:
@@ -55,8 +60,12 @@ def to_bytes(memory: Memory) -> bytes:
     document = {
         "version": VERSION,
         "looked_at": memory.looked_at,
-        "starts": memory.starts,
-        "definitions": {name: asdict(one) for name, one in memory.definitions.items()},
+        "credentials": memory.credentials,
+        "waited_s": memory.waited_s,
+        "definitions": {
+            name: {"fingerprint": one.fingerprint, "standing": one.standing, "reason": one.reason, "at": one.at}
+            for name, one in memory.definitions.items()
+        },
     }
     return json.dumps(document, default=datetime.isoformat, separators=(",", ":")).encode()
 
@@ -74,7 +83,8 @@ def from_bytes(stored: bytes) -> Memory:
         return Memory(
             {str(name): _remembered(one) for name, one in document["definitions"].items()},
             None if document["looked_at"] is None else _time(document["looked_at"]),
-            max(0, int(document["starts"])),
+            str(document["credentials"]),
+            _seconds(document["waited_s"]),
         )
     except (TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"damaged: {error!r:.100}") from error
@@ -85,6 +95,13 @@ def _remembered(document: Any) -> Remembered:
     if standing not in _STANDINGS:
         raise ValueError(f"unknown standing {standing!r:.20}")
     return Remembered(str(document["fingerprint"]), standing, str(document["reason"]), _time(document["at"]))
+
+
+def _seconds(number: Any) -> float:
+    seconds = float(number)
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"no number of seconds: {number!r:.20}")
+    return seconds
 
 
 def _time(text: str) -> datetime:

@@ -23,7 +23,6 @@ class Rounds:
 
     def __init__(self, registrations: Iterable[Registration]) -> None:
         self._registrations = tuple(registrations)
-        self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="registration", daemon=True)
 
@@ -35,21 +34,23 @@ class Rounds:
     def stop(self, timeout_s: float) -> bool:
         """End, with a running attempt if there is one; return whether the thread ended within ``timeout_s``."""
         self._stopping.set()
-        self._wake.set()
         for registration in self._registrations:
             registration.stop()
-        if self._thread.ident is not None:  # started
-            self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        if self._thread.ident is None:  # never started
+            return True
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            return False
+        for registration in self._registrations:
+            registration.close()
+        return True
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._wake.clear()
             least_s = max(self._step(registration) for registration in self._registrations)
             # Asked only now: an attempt of one may have taken minutes of the other's wait.
             wait_s = min(registration.wait_s() for registration in self._registrations)
-            if not self._stopping.is_set():
-                self._wake.wait(min(max(wait_s, least_s), LONGEST_WAIT_S))
+            self._stopping.wait(min(max(wait_s, least_s), LONGEST_WAIT_S))
 
     def _step(self, registration: Registration) -> float:
         """Run a step unless all is to end; return the seconds that must pass before the next one."""

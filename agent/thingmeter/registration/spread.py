@@ -22,8 +22,7 @@ from random import Random
 
 RETRY_FIRST_S = 10.0
 RETRY_CAP_S = 900.0  # at least: a day without the service costs some 200 attempts, with the default spread some 30
-SOON_S = 300.0  # what the spread shrinks to when there is a reason to ask before its time
-NARROWEST_S = 60.0  # what the spread shrinks to for a device that never runs long enough
+DENIED_FIRST_S = 900.0  # a right is granted within minutes or within days
 LOOK_JITTER = 0.05  # of verify_interval_s: looks that fell together drift apart
 
 _GOLDEN = 0x9E3779B97F4A7C15  # 2**64 divided by the golden ratio, made odd
@@ -62,31 +61,44 @@ class Timing:
     spread_s: float
     verify_interval_s: float
 
-    def start_delay_s(self, starts: int) -> float:
-        """Return the seconds from a start to its attempt, when ``starts`` starts before it ended before theirs.
+    def delay_s(self, waited_s: float = 0.0) -> float:
+        """Return the seconds to wait before asking when the whole fleet may have the same reason to ask.
 
-        Each of those halves the delay: a device that is never up for as long as ``spread_s`` comes to its turn, too.
+        ``waited_s`` of it were waited before, in runs that ended too early.
         """
-        narrowest_s = min(self.spread_s, NARROWEST_S)
-        return share(self.thing) * max(math.ldexp(self.spread_s, -min(starts, _DOUBLINGS)), narrowest_s)
+        return max(0.0, share(self.thing) * self.spread_s - waited_s)
 
-    def soon_s(self) -> float:
-        """Return the seconds to wait when there is a reason to ask at once, which the whole fleet may have."""
-        return share(self.thing) * min(self.spread_s, SOON_S)
+    def until_look_s(self, looked_at: datetime, now: datetime) -> float | None:
+        """Return the seconds left until the next look by the wall clock: 0 when it is overdue.
 
-    def until_look_s(self, looked_at: datetime, now: datetime) -> float:
-        """Return the seconds left until the next look after a restart; 0 when it is overdue.
-
-        Never more than ``verify_interval_s + spread_s``, wherever a step of the wall clock put ``now``.
+        None where the clock says that the last look is still to come: then it tells nothing.
         """
         age_s = (now - looked_at).total_seconds()
+        if age_s < 0:
+            return None
         left_s = self.verify_interval_s + share(self.thing) * self.spread_s - age_s
-        return min(max(left_s, 0.0), self.verify_interval_s + self.spread_s)
+        return left_s if left_s >= 1 else 0.0  # a fraction may be less than the clock can tell
 
     def next_look_s(self, random: Random) -> float:
         """Draw the seconds from one look to the next."""
         return self.verify_interval_s * (1 + random.uniform(0, LOOK_JITTER))
 
     def retry_s(self, failures: int, random: Random) -> float:
-        """Draw the seconds to wait after ``failures`` (from 1) attempts in a row without a result."""
-        return backoff(failures, max(self.spread_s, RETRY_CAP_S), random)
+        """Draw the seconds to wait after ``failures`` (from 1) attempts in a row without an answer.
+
+        Twice the spread at most: a fleet whose network comes back then asks at the rate of a first boot.
+        """
+        return backoff(failures, max(2 * self.spread_s, RETRY_CAP_S), random)
+
+    def throttled_s(self, failures: int, random: Random) -> float:
+        """Draw the seconds to wait on top of what a service asked for.
+
+        Half the spread from the first time on: where one device of a fleet is asked to wait, all are.
+        """
+        limit_s = min(self.spread_s / 2 * 2.0 ** min(failures - 1, _DOUBLINGS), self.spread_s)
+        return max(random.uniform(0, limit_s), backoff(failures, RETRY_CAP_S, random))
+
+    def denied_s(self, denials: int, random: Random) -> float:
+        """Draw the seconds to wait after ``denials`` (from 1) attempts in a row that settled nothing for good."""
+        limit_s = min(DENIED_FIRST_S * 2.0 ** min(denials - 1, _DOUBLINGS), self.verify_interval_s)
+        return random.uniform(limit_s / 2, limit_s)

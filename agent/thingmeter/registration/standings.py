@@ -65,9 +65,14 @@ class Standings:
         return self._memory.looked_at
 
     @property
-    def starts(self) -> int:
-        """How many starts there were since the last attempt."""
-        return self._memory.starts
+    def credentials(self) -> str:
+        """The version of the credentials that the last attempt was made with; empty without one."""
+        return self._memory.credentials
+
+    @property
+    def waited_s(self) -> float:
+        """For how long this run and those before it have waited since the last attempt."""
+        return self._memory.waited_s
 
     def of(self, name: str) -> Standing:
         """Return how ``name`` stands; ``pending`` for what is not known, or not to be registered here."""
@@ -99,28 +104,38 @@ class Standings:
         self._callbacks = (*self._callbacks, callback)
 
     def learn(self, standings: Mapping[str, Standing], reason: str) -> bool:
-        """Remember how definitions stand; return whether any of it is news. Only news is written."""
+        """Remember how definitions stand; return whether any of it is news: another standing, or a first reason.
+
+        Other words for the same are remembered, and no news: services put times and numbers of requests into them.
+        """
         known, now = self._memory.definitions, self._clock.now()
-        news = {
-            name: Remembered(self._fingerprints[name], standing, reason, now)
-            for name, standing in standings.items()
-            if name not in known or (known[name].standing, known[name].reason) != (standing, reason)
+        found = {name: Remembered(self._fingerprints[name], one, reason, now) for name, one in standings.items()}
+        changed = {
+            name: replace(one, at=known[name].at) if name in known and known[name].standing == one.standing else one
+            for name, one in found.items()
+            if name not in known or (known[name].standing, known[name].reason) != (one.standing, one.reason)
         }
+        news = {
+            name
+            for name, one in changed.items()
+            if name not in known or known[name].standing != one.standing or not known[name].reason
+        }
+        if changed:
+            self._write(replace(self._memory, definitions=MappingProxyType({**known, **changed})))
         if news:
-            self._write(replace(self._memory, definitions=MappingProxyType({**known, **news})))
             for callback in self._callbacks:
                 callback()
         return bool(news)
 
-    def started(self) -> None:
-        """Count a start; not written before ``save()``."""
-        self._memory = replace(self._memory, starts=self._memory.starts + 1)
-        self._is_saved = False
+    def waited(self, seconds: float) -> None:
+        """Remember that so much more was waited; 0 is not written."""
+        if seconds > 0:
+            self._write(replace(self._memory, waited_s=self._memory.waited_s + seconds))
 
-    def attempted(self) -> None:
-        """Note that an attempt is made: the starts are counted anew; not written before ``save()``."""
-        if self._memory.starts:
-            self._memory = replace(self._memory, starts=0)
+    def attempted(self, credentials: str) -> None:
+        """Note that an attempt is made with credentials of that version: waiting begins anew; written by ``save()``."""
+        if (self._memory.waited_s, self._memory.credentials) != (0.0, credentials):
+            self._memory = replace(self._memory, waited_s=0.0, credentials=credentials)
             self._is_saved = False
 
     def looked(self) -> None:

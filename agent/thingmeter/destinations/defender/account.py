@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from thingmeter.config.settings import Config
+from thingmeter.destinations.defender.chain import profile_files
+from thingmeter.destinations.files import state_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +56,20 @@ class Account:
         return json.dumps([self.region, self.endpoint_url, self.credentials_endpoint], separators=(",", ":"))
 
     def version(self, environment: Mapping[str, str] = os.environ) -> str:
-        """Return a digest of what proves who we are; another one after a certificate, key or profile was replaced.
+        """Return a digest of what proves who we are, and of whom we trust.
 
-        Files are not read, only looked at (inode, time of change in nanoseconds, size); what lies in environment
-        variables cannot change while we run.
+        It is another one after a certificate, key, profile or authority was replaced. Files are not read, only looked
+        at (inode, time of change in nanoseconds, size); what lies in environment variables cannot change while we run.
         """
         proofs = [self.thing, self.role_alias, self.credentials_endpoint]
-        proofs += [_state(path) for path in self._credential_files(environment)]
+        proofs += [state_of(path) for path in self._credential_files(environment)]
+        proofs += [state_of(path) for path in (self.ca_file, self.credentials_ca_file) if path]
         return hashlib.sha256("\n".join(proofs).encode()).hexdigest()
 
     def _credential_files(self, environment: Mapping[str, str]) -> tuple[Path, ...]:
         if self.role_alias:
             return Path(self.certificate_file), Path(self.private_key_file)
-        folder = Path(environment.get("HOME") or "/") / ".aws"  # as the AWS SDKs and tools reference guide has it
-        return (
-            Path(environment.get("AWS_SHARED_CREDENTIALS_FILE") or folder / "credentials"),
-            Path(environment.get("AWS_CONFIG_FILE") or folder / "config"),
-        )
+        return profile_files(environment)
 
 
 def account_of(config: Config) -> Account | None:
@@ -95,11 +94,3 @@ def account_of(config: Config) -> Account | None:
         certificate_file=tls.certificate_file if tls else "",
         private_key_file=tls.private_key_file if tls else "",
     )
-
-
-def _state(path: Path) -> str:
-    try:
-        status = path.stat()
-    except OSError:
-        return "absent"
-    return f"{status.st_ino} {status.st_mtime_ns} {status.st_size}"

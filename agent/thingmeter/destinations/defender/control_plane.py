@@ -17,8 +17,9 @@ from urllib.parse import quote
 
 import msgspec
 
+from thingmeter.destinations.answers import Refusal
 from thingmeter.destinations.defender.definition import CustomMetricDefinition
-from thingmeter.destinations.defender.refusals import Refusal, refusal_of
+from thingmeter.destinations.defender.refusals import RefusalKind, refusal_of
 from thingmeter.destinations.https import Exchange, Request
 from thingmeter.errors import Denied, Unanswered, Unreachable
 from thingmeter.protocols import Clock
@@ -91,11 +92,11 @@ class ControlPlane:
             tokens.add(token)
         raise Unreachable(f"ListCustomMetrics: no end after {MAXIMUM_PAGES} pages")
 
-    def describe(self, name: str) -> RegisteredMetric | Refusal:
+    def describe(self, name: str) -> RegisteredMetric | Refusal[RefusalKind]:
         """Return what is registered under ``name``; a refusal of kind ``missing`` when nothing is."""
         return self._ask("DescribeCustomMetric", self._of("GET", name), RegisteredMetric)
 
-    def create(self, definition: CustomMetricDefinition) -> Refusal | None:
+    def create(self, definition: CustomMetricDefinition) -> Refusal[RefusalKind] | None:
         """Register the metric; a refusal of kind ``exists`` when the name is taken by another request."""
         content: dict[str, object] = {
             "metricType": definition.type,
@@ -112,7 +113,7 @@ class ControlPlane:
             raise Unanswered(f"CreateCustomMetric: AWS answered for another name than {definition.name}")
         return None
 
-    def update(self, name: str, display_name: str) -> Refusal | None:
+    def update(self, name: str, display_name: str) -> Refusal[RefusalKind] | None:
         """Change what the console shows, the one thing that can be changed; ``display_name`` is not empty."""
         updated = self._ask("UpdateCustomMetric", self._of("PATCH", name, {"displayName": display_name}), _Updated)
         return updated if isinstance(updated, Refusal) else None
@@ -132,7 +133,7 @@ class ControlPlane:
             return Request(method, url)
         return Request(method, url, {"content-type": "application/json"}, msgspec.json.encode(content))
 
-    def _ask(self, operation: str, request: Request, kind: type[ContentT]) -> ContentT | Refusal:
+    def _ask(self, operation: str, request: Request, kind: type[ContentT]) -> ContentT | Refusal[RefusalKind]:
         answer = self._exchange(request)
         if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
             return refusal_of(answer, operation, self._clock.now())

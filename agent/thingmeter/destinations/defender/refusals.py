@@ -10,20 +10,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Literal, TypeAlias
 
 import msgspec
 
-from thingmeter.config.wording import escape
+from thingmeter.destinations.answers import Refusal, date_of, one_line, phrase, wait_s
 from thingmeter.destinations.https import Answer
 from thingmeter.errors import Denied, Throttled, Unanswered, Unreachable
 
-MAXIMUM_WORDS = 300  # characters that are kept of what the service says
 DEFAULT_AFTER_S = 5.0  # the quotas of these operations are 10 and 25 a second of the whole account
-LONGEST_AFTER_S = 3600.0
 TOLERATED_SKEW = timedelta(minutes=5)  # of a signature's time: the AWS SDKs and tools reference guide
 
 RefusalKind: TypeAlias = Literal["exists", "missing", "limit", "invalid", "denied"]
@@ -73,14 +70,6 @@ _ACTIONS = {"CreateCustomMetric": "iot:CreateCustomMetric (and iot:TagResource, 
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """What the service will not do, however often it is asked; ``reason`` is one line: what is wrong, what to do."""
-
-    kind: RefusalKind
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class ErrorAnswer:
     """An answer that is no success.
 
@@ -104,10 +93,14 @@ class ErrorAnswer:
     @property
     def words(self) -> str:
         """What was said, or the type, or at least the status."""
-        return self.message or self.type or _phrase(self.status)
+        return self.message or self._title
+
+    @property
+    def _title(self) -> str:
+        return self.type or phrase(self.status) or "an unknown status"
 
     def __str__(self) -> str:
-        return ": ".join(filter(None, (f"{self.status} {self.type or _phrase(self.status)}", self.message)))
+        return ": ".join(filter(None, (f"{self.status} {self._title}", self.message)))
 
 
 def error_of(answer: Answer) -> ErrorAnswer:
@@ -118,12 +111,12 @@ def error_of(answer: Answer) -> ErrorAnswer:
     return ErrorAnswer(
         status=answer.status,
         type=_type(found) if isinstance(found, str) else "",
-        message=fit(message).rstrip(".") if isinstance(message, str) else "",
+        message=one_line(message).rstrip(".") if isinstance(message, str) else "",
         is_of_aws=bool(content) or "x-amzn-errortype" in headers or "x-amzn-requestid" in headers,
     )
 
 
-def refusal_of(answer: Answer, operation: str, now: datetime) -> Refusal:
+def refusal_of(answer: Answer, operation: str, now: datetime) -> Refusal[RefusalKind]:
     """Return what an answer that is no success refuses for good.
 
     Args:
@@ -163,12 +156,12 @@ def raise_passing(answer: Answer, error: ErrorAnswer, what: str, now: datetime) 
     """
     said = f"{what}: AWS answered {error}"
     if _asks_to_wait(answer, error):
-        raise Throttled(said, after_s=_after_s(answer, now))
+        raise Throttled(said, after_s=wait_s(answer, now, default_s=DEFAULT_AFTER_S))
     internal = error.status >= HTTPStatus.INTERNAL_SERVER_ERROR or error.status == HTTPStatus.REQUEST_TIMEOUT
     if internal or error.root in INTERNAL:
         raise Unanswered(said)
     if not error.is_of_aws:
-        kind = fit(answer.headers.get("content-type", "")) or "no content type"
+        kind = one_line(answer.headers.get("content-type", "")) or "no content type"
         raise Unreachable(f"{what}: answered {error} ({kind}), not in the words of AWS; is a proxy in between?")
     if error.root in ENDED:
         raise Unreachable(f"{said}; the next attempt asks for new credentials")
@@ -185,7 +178,7 @@ def raise_wrong_clock(answer: Answer, now: datetime, what: str) -> None:
     Raises:
         Unreachable: by how much, and in which direction.
     """
-    date = _date(answer.headers.get("date", ""))
+    date = date_of(answer.headers.get("date", ""))
     if date is None or abs(now - date) <= TOLERATED_SKEW:
         return
     ahead_s = round((now - date).total_seconds())
@@ -195,12 +188,7 @@ def raise_wrong_clock(answer: Answer, now: datetime, what: str) -> None:
     )
 
 
-def fit(text: str) -> str:
-    """Return a peer's words fit for a log: control characters escaped, cut to 300 characters."""
-    return escape(" ".join(text[:MAXIMUM_WORDS].split()))[:MAXIMUM_WORDS]
-
-
-def _refusal(kind: RefusalKind, error: ErrorAnswer, operation: str) -> Refusal:
+def _refusal(kind: RefusalKind, error: ErrorAnswer, operation: str) -> Refusal[RefusalKind]:
     action = _ACTIONS.get(operation, f"iot:{operation}")
     if kind == "limit":
         reason = (
@@ -231,7 +219,7 @@ def _content(body: bytes) -> dict[str, object]:
 
 def _type(text: str) -> str:
     """Return ``ThrottlingException`` of ``aws.protocols#ThrottlingException:http://internal.amazon.com/``."""
-    return fit(text.partition(":")[0].rpartition("#")[2])
+    return one_line(text.partition(":")[0].rpartition("#")[2])
 
 
 def _asks_to_wait(answer: Answer, error: ErrorAnswer) -> bool:
@@ -240,30 +228,3 @@ def _asks_to_wait(answer: Answer, error: ErrorAnswer) -> bool:
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE and "retry-after" in answer.headers:
         return True
     return not error.type and _THROTTLED_WORDS.search(error.message) is not None
-
-
-def _after_s(answer: Answer, now: datetime) -> float:
-    """Return what Retry-After asks for, in seconds or until a date, within reason."""
-    text = answer.headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        wanted = float(text)
-    elif (date := _date(text)) is not None:
-        wanted = (date - now).total_seconds()
-    else:
-        return DEFAULT_AFTER_S
-    return min(max(wanted, 1.0), LONGEST_AFTER_S)
-
-
-def _date(text: str) -> datetime | None:
-    try:
-        date = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "an unknown status"

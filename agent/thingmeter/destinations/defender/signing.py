@@ -7,6 +7,7 @@ Source: AWS Identity and Access Management user guide, "Signing AWS API requests
 from __future__ import annotations
 
 import hashlib
+import os
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -14,13 +15,16 @@ from urllib.parse import urlsplit
 from awscrt import auth, http, io
 from awscrt.exceptions import AwsCrtError
 
+from thingmeter.destinations.answers import one_line
+from thingmeter.destinations.defender.chain import links_in
 from thingmeter.destinations.defender.credentials import Credentials
 from thingmeter.destinations.https import Request
-from thingmeter.errors import Denied
+from thingmeter.errors import Denied, Unreachable
 
 SERVICE = "iot"
 CHAIN_TIMEOUT_S = 30.0  # the last link, a virtual machine's metadata, is no device's; it may have to time out
 SIGNING_TIMEOUT_S = 10.0  # nothing but computing
+NOT_IN_ENVIRONMENT = "AWS_AUTH_CREDENTIALS_PROVIDER_INVALID_ENVIRONMENT"
 
 
 def signed(request: Request, credentials: Credentials, *, region: str, at: datetime) -> Request:
@@ -56,21 +60,31 @@ def chain_credentials(*, timeout_s: float = CHAIN_TIMEOUT_S) -> Credentials:
     """Return the first credentials of the usual chain: environment, profile, container, virtual machine.
 
     Raises:
-        Denied: there are none.
+        Unreachable: what is set up gave none now: a metadata service that is still starting, say, or a command of a
+            profile that needs a network.
+        Denied: nothing is set up that could ever give any.
     """
     loop = io.EventLoopGroup(1)  # the runtime's own default is a thread for each processor
     bootstrap = io.ClientBootstrap(loop, io.DefaultHostResolver(loop))
     try:
         found = auth.AwsCredentialsProvider.new_default_chain(bootstrap).get_credentials().result(timeout_s)
     except AwsCrtError as error:
-        raise _missing(f"{error.name}: {error.message}") from error
+        # The chain ends in this error whichever link before failed, so it would only mislead.
+        raise _missing("" if error.name == NOT_IN_ENVIRONMENT else f"{error.name}: {error.message}") from error
     except FutureTimeoutError as error:
         raise _missing(f"no answer within {timeout_s:g} s") from error
     return Credentials(found.access_key_id, found.secret_access_key, found.session_token or "", found.expiration)
 
 
-def _missing(why: str) -> Denied:
-    return Denied(
-        "no AWS credentials: set role_alias and credentials_endpoint in [aws], or give them by the environment or a "
-        f"profile ({why})"
+def _missing(why: str) -> Unreachable:
+    links = links_in(os.environ)
+    if not links:
+        return Denied(
+            "no AWS credentials: set role_alias and credentials_endpoint in [aws], or give them by the environment or "
+            "a profile"
+        )
+    cause = f" ({one_line(why)})" if why else ""
+    return Unreachable(
+        f"no AWS credentials from {', '.join(links)}{cause}; or set role_alias and credentials_endpoint in [aws], for "
+        "those of the thing's certificate"
     )

@@ -6,9 +6,9 @@ The token stands here by the path of its file only, never by its content.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from thingmeter.config.settings import Config
+from thingmeter.destinations.files import state_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class Account:
     def identity(self) -> str:
         """Return what makes known facts of the organisation valid.
 
-        Tokens are replaced all the time and say nothing about the organisation, so they are no part of it.
+        Tokens are replaced all the time, mostly by others of the same organisation, so they are no part of it. Which
+        organisation a token is of shows only in what it gets to see: look again when ``version()`` has changed.
         """
         return self.endpoint_url
 
@@ -39,7 +40,7 @@ class Account:
 
         Files are not read, only looked at: inode, time of change in nanoseconds, size.
         """
-        return ", ".join(_state(path) for path in (self.token_file, self.ca_file) if path)
+        return ", ".join(state_of(path) for path in (self.token_file, self.ca_file) if path)
 
 
 def account_of(config: Config) -> Account | None:
@@ -51,11 +52,3 @@ def account_of(config: Config) -> Account | None:
     if devrev is None or devrev.registration == "off" or not devrev.uom:
         return None
     return Account(devrev.endpoint_url.rstrip("/"), devrev.token_file, devrev.scheme, devrev.ca_file)
-
-
-def _state(path: str) -> str:
-    try:
-        status = Path(path).stat()
-    except OSError:
-        return "absent"
-    return f"{status.st_ino} {status.st_mtime_ns} {status.st_size}"

@@ -1,7 +1,11 @@
 """What differs between a UOM as it is declared here and as DevRev has it (pure).
 
-DevRev need not tell everything: what it leaves out is unknown, and the unknown is no conflict. What it cannot change
-later, and what would change the meaning of the records, is a conflict; texts for people are left as they are there.
+What DevRev cannot change later, and what would change the meaning of the records, is a conflict; texts for people are
+left as they are there. Its reference says which members every UOM has (aggregation_details with an aggregation_type,
+unit, product ...) and which only some have (unique_dimension, dimensions, part). Of the first, what it does not show is
+unknown, and the unknown is no conflict. Of the second, it has no other way to show that there is none: a
+unique_dimension that is left out is none, and dimensions that are left out are missing.
+Source: DevRev's beta API reference, the schemas ``uom`` and ``aggregation-detail``.
 """
 
 from __future__ import annotations
@@ -11,14 +15,14 @@ from dataclasses import dataclass
 
 import msgspec
 
-from thingmeter.destinations.devrev.answers import shown
+from thingmeter.destinations.answers import shown
 from thingmeter.destinations.devrev.definition import UomDefinition
 
 MAXIMUM_DIMENSIONS = 12  # of a UOM: uoms.create
 
 
 class Aggregation(msgspec.Struct, frozen=True):
-    """How DevRev folds records; ``unique_dimension`` is left out where there is none."""
+    """How DevRev folds records; ``unique_dimension`` is None where there is none."""
 
     aggregation_type: str | None = None
     unique_dimension: str | None = None
@@ -39,7 +43,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Uom(msgspec.Struct, frozen=True):
-    """The members of DevRev's UOM that matter here; None: it did not tell.
+    """The members of DevRev's UOM that matter here; None: it shows none.
 
     The aggregation is called ``aggregation_details`` in answers, and ``aggregation_detail`` in requests.
     """
@@ -85,11 +89,11 @@ def compare(definition: UomDefinition, uom: Uom) -> Comparison:
 
 
 def _conflicts(definition: UomDefinition, uom: Uom) -> Iterable[str]:
-    if uom.aggregation_details is not None:
-        theirs = uom.aggregation_details.aggregation_type
-        if theirs not in {None, definition.aggregation_type}:
-            yield _other("aggregation_type", theirs, definition.aggregation_type)
-        unique = uom.aggregation_details.unique_dimension or ""
+    details = uom.aggregation_details
+    if details is not None and (details.aggregation_type is not None or details.unique_dimension is not None):
+        if details.aggregation_type not in {None, definition.aggregation_type}:
+            yield _other("aggregation_type", details.aggregation_type, definition.aggregation_type)
+        unique = details.unique_dimension or ""
         if unique.lower() != definition.unique_dimension.lower():
             yield _other("unique_dimension", unique, definition.unique_dimension)
     if uom.unit is not None and uom.unit.type not in {None, definition.unit_type}:

@@ -1,20 +1,20 @@
-"""The three calls that registering UOMs takes, and the meaning of every answer to them.
+"""The four calls that registering UOMs takes, and the meaning of every answer to them.
 
 What concerns the attempt as a whole is raised; what concerns one UOM is returned as a ``Refusal``. Nothing is sent
-twice here: whoever asks again decides that after looking. Source: DevRev's beta API reference, uoms.list, uoms.create
-and uoms.update; it documents no status for a duplicate, so 409 and 400 both may be one.
+twice here: whoever asks again decides that after looking. Source: DevRev's beta API reference, uoms.list, uoms.get,
+uoms.create and uoms.update; it documents no status for a duplicate, so 409 and 400 both may be one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from thingmeter.destinations.answers import Refusal, shown
 from thingmeter.destinations.devrev.account import Account
 from thingmeter.destinations.devrev.answers import document_of, is_page, said, wait_s
 from thingmeter.destinations.devrev.comparison import Uom
@@ -26,18 +26,14 @@ from thingmeter.errors import Denied, Throttled, Unanswered, Unreachable
 NAMES_PER_CALL = 50  # as many as a page of the answer holds by default
 MAXIMUM_PAGES = 1000
 
-Call: TypeAlias = Literal["uoms.list", "uoms.create", "uoms.update"]
+Call: TypeAlias = Literal["uoms.list", "uoms.get", "uoms.create", "uoms.update"]
 RefusalKind: TypeAlias = Literal["unclear", "exists", "invalid", "forbidden", "lasting"]
 """unclear: it may have been carried out. exists: there is such a UOM. invalid: not so, or there is such a UOM.
 forbidden: this token may not make this call. lasting: refused for good in a way that is not documented."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a call did not do its work, as far as one UOM is concerned; ``words`` are one line."""
-
-    kind: RefusalKind
-    words: str
+Found: TypeAlias = dict[str, Uom | Unreachable]
+"""UOMs by their metric names in lower case; of one in a shape that is not documented the error that says so."""
 
 
 class Uoms:
@@ -65,29 +61,38 @@ class Uoms:
         """Begin an attempt: the token is read from its file again, by the first call."""
         self._token = ""
 
-    def named(self, names: Iterable[str]) -> dict[str, Uom]:
-        """Return the UOMs of these metric names that DevRev's filter finds, by their names in lower case."""
-        wanted = list(names)
-        found: dict[str, Uom] = {}
-        for start in range(0, len(wanted), NAMES_PER_CALL):
-            chunk = wanted[start : start + NAMES_PER_CALL]
-            found |= _among(self._listed({"metric_names": chunk}), chunk)
-        return found
+    def named(self, names: Sequence[str]) -> Iterator[tuple[Sequence[str], Found]]:
+        """Ask for these metric names by DevRev's filter; yield what each call was about, and what it found."""
+        for start in range(0, len(names), NAMES_PER_CALL):
+            chunk = names[start : start + NAMES_PER_CALL]
+            yield chunk, _among(self._listed({"metric_names": chunk}), chunk)
 
-    def listed(self) -> tuple[Mapping[str, Any], ...]:
-        """Return all UOMs of the organisation as they came; see ``found_in``."""
-        return tuple(self._listed({}))
+    def among_all(self, names: Iterable[str]) -> Found:
+        """Return the UOMs of these metric names among all of the organisation; its filter may tell case."""
+        return _among(self._listed({}), names)
 
-    def create(self, definition: UomDefinition) -> Uom | Refusal:
+    def get(self, uom_id: str, definition: UomDefinition) -> Uom | None:
+        """Return the UOM ``uom_id`` of a definition as DevRev has it now; None where it does not show it."""
+        got = self._one("uoms.get", {"id": uom_id}, definition)
+        if isinstance(got, Uom):
+            return got
+        if got.kind == "unclear":
+            raise Unreachable(got.reason)
+        return None
+
+    def create(self, definition: UomDefinition) -> Uom | Refusal[RefusalKind]:
         """Create a UOM; return it as DevRev now has it."""
-        return self._changed("uoms.create", _create_body(definition), definition)
+        return _with_dimensions(self._one("uoms.create", _create_body(definition), definition), definition)
 
-    def add_dimensions(self, uom_id: str, dimensions: Sequence[str], definition: UomDefinition) -> Uom | Refusal:
+    def add_dimensions(
+        self, uom_id: str, dimensions: Sequence[str], definition: UomDefinition
+    ) -> Uom | Refusal[RefusalKind]:
         """Add dimensions to the UOM ``uom_id`` of a definition; return it as DevRev now has it."""
         body = {"id": uom_id, "dimensions": {"add": list(dimensions)}}
-        return self._changed("uoms.update", body, definition)
+        return _with_dimensions(self._one("uoms.update", body, definition), definition)
 
-    def _changed(self, call: Call, body: Mapping[str, Any], definition: UomDefinition) -> Uom | Refusal:
+    def _one(self, call: Call, body: Mapping[str, Any], definition: UomDefinition) -> Uom | Refusal[RefusalKind]:
+        """Make a call that is answered with one UOM."""
         try:
             answer = self._ask(call, body)
         except Unanswered as error:
@@ -138,10 +143,10 @@ class Uoms:
         if refusal is None:
             return
         if refusal.kind == "unclear" or paging:  # a cursor may have ended: the next attempt begins with the first page
-            raise Unreachable(refusal.words)
-        raise Denied(refusal.words)
+            raise Unreachable(refusal.reason)
+        raise Denied(refusal.reason)
 
-    def _refusal(self, answer: Answer, call: Call) -> Refusal | None:
+    def _refusal(self, answer: Answer, call: Call) -> Refusal[RefusalKind] | None:
         """Return what keeps a call from being a success; None where it is one."""
         status, words = answer.status, f"DevRev answered {call} with {said(answer)}"
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
@@ -149,7 +154,8 @@ class Uoms:
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             raise Throttled(words, after_s=wait_s(answer, self._now()))
         if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return Refusal("unclear", words)
+            proxy = f"a proxy in front of DevRev, not DevRev itself, answered {call} with a web page: {said(answer)}"
+            return Refusal("unclear", proxy if is_page(answer) else words)
         self._raise_if_not_devrev(answer, call)
         if status == HTTPStatus.UNAUTHORIZED:
             file = f"{self._account.token_file} ([devrev] token_file)"
@@ -173,29 +179,28 @@ class Uoms:
             )
 
 
-def found_in(uoms: Iterable[Mapping[str, Any]], name: str) -> Uom | None:
-    """Return the UOM of a metric name, ignoring case, among those that ``Uoms.listed`` returned.
-
-    Raises:
-        Unreachable: it is not what DevRev documents.
-    """
-    return _among(uoms, [name]).get(name.lower())
-
-
-def _among(uoms: Iterable[Mapping[str, Any]], names: Iterable[str]) -> dict[str, Uom]:
+def _among(uoms: Iterable[Mapping[str, Any]], names: Iterable[str]) -> Found:
+    """Return the UOMs of these names, ignoring case; the rest of the organisation's are not kept."""
     exact = set(names)
     wanted = {name.lower() for name in exact}
-    found: dict[str, Uom] = {}
+    found: Found = {}
     for uom in uoms:
         name = uom.get("metric_name")
         if isinstance(name, str) and name.lower() in wanted and (name.lower() not in found or name in exact):
             try:
                 found[name.lower()] = msgspec.convert(uom, Uom)
             except msgspec.ValidationError as error:
-                raise Unreachable(
-                    f"DevRev's uoms.list shows {name} in a way that is not documented: {error}"
-                ) from error
+                found[name.lower()] = Unreachable(
+                    f"DevRev's uoms.list shows it in a way that is not documented: {shown(str(error))}"
+                )
     return found
+
+
+def _with_dimensions(made: Uom | Refusal[RefusalKind], definition: UomDefinition) -> Uom | Refusal[RefusalKind]:
+    """Return what a success made: it need not repeat the dimensions that it took."""
+    if isinstance(made, Uom) and made.dimensions is None:
+        return msgspec.structs.replace(made, dimensions=definition.dimensions)
+    return made
 
 
 def _page(answer: Answer) -> tuple[list[Mapping[str, Any]], str]:
