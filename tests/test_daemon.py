@@ -11,9 +11,9 @@ import thingmeter
 from thingmeter.clock import SystemClock
 from thingmeter.config import Config, load
 from thingmeter.daemon import Daemon
-from thingmeter.loading import load_collectors, mapping_problems, without_mistakes
 from thingmeter.errors import ConfigError
 from thingmeter.health import Health, notify_systemd
+from thingmeter.loading import load_collectors, mapping_problems, without_mistakes
 
 MQTT = """
 [mqtt]

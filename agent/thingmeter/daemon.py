@@ -14,6 +14,7 @@ import math
 import os
 import queue
 import signal
+import socket
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,16 +55,12 @@ def run(path: Path | None) -> None:
         OutboxError: another process has the outbox, or it cannot be opened.
     """
     signals: queue.SimpleQueue[int] = queue.SimpleQueue()
-    stops: queue.SimpleQueue[int] = queue.SimpleQueue()
-    threading.Thread(target=_end_in_time, args=(stops,), name="stop-deadline", daemon=True).start()
-
-    def received(number: int, _frame: object) -> None:
-        if number in STOP_SIGNALS:
-            stops.put(number)
-        signals.put(number)
-
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=_listen, args=(reader, signals), name="signals", daemon=True).start()
     for number in (*STOP_SIGNALS, signal.SIGHUP, signal.SIGUSR1):
-        signal.signal(number, received)
+        signal.signal(number, _leave_to_the_listener)
     source = path or default_path()
     config = load_config(source)
     daemon = Daemon(config, SystemClock())
@@ -83,18 +80,23 @@ def run(path: Path | None) -> None:
             config = new_config
 
 
-def _end_in_time(stops: queue.SimpleQueue[int]) -> None:
-    """End the process STOP_S after a stop signal, whatever the main thread is stuck in: a plugin, a disk, a reload.
+def _leave_to_the_listener(_number: int, _frame: object) -> None:
+    """Do nothing: the byte that the interpreter writes for each signal says all."""
 
-    All that was acknowledged is committed by then.
+
+def _listen(wakeups: socket.socket, signals: queue.SimpleQueue[int]) -> None:
+    """Pass signals on to the main thread, and end the process STOP_S after one that asks for it, whatever is stuck.
+
+    A handler would run only once the main thread is back from what it waits for, and a wait that begins at the same
+    moment is not cut short. All that was acknowledged is committed by the end.
     """
     while True:
-        try:
-            stops.get(timeout=IDLE_S)
-        except queue.Empty:
-            continue
-        threading.Event().wait(STOP_S)
-        os._exit(0)
+        for number in wakeups.recv(64):
+            if number in STOP_SIGNALS:
+                end = threading.Timer(STOP_S, os._exit, (0,))
+                end.daemon = True
+                end.start()
+            signals.put(number)
 
 
 def _stop_to_reload(daemon: Daemon) -> None:

@@ -57,6 +57,9 @@ class Definition(Protocol):
     def fingerprint(self) -> str:
         """Return a digest of all that is declared: equal for equal definitions, on every device and at every start."""
 
+    def essence(self) -> str:
+        """Return a digest of what decides how it stands with the service: without names for people, and the like."""
+
 
 DefinitionT_contra = TypeVar("DefinitionT_contra", bound=Definition, contravariant=True)
 

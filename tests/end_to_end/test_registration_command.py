@@ -139,7 +139,6 @@ def test_what_the_command_has_registered_for_a_stopped_agent_its_next_start_need
     assert operations(cloud.calls.all()) == before
 
 
-@pytest.mark.xfail(reason="the command keeps the outbox as long as it runs, and the agent ends with 1", strict=True)
 def test_an_agent_can_be_started_while_the_command_waits_for_a_service(cloud: Sandbox, devices: Devices) -> None:
     agent = devices.make()
     with agent.outbox():

@@ -23,12 +23,16 @@ Answer = Outcome | Exception
 
 @dataclass(frozen=True)
 class Metric:
-    """A definition; ``type`` is all there is to declare."""
+    """A definition; ``words`` are for people."""
 
     name: str
     type: str = "number"
+    words: str = ""
 
     def fingerprint(self) -> str:
+        return f"{self.name} {self.type} {self.words}"
+
+    def essence(self) -> str:
         return f"{self.name} {self.type}"
 
 

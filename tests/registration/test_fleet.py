@@ -131,7 +131,7 @@ def test_a_storm_is_no_reason_to_ask_in_vain_more_than_a_few_times() -> None:
 def test_nothing_stampedes_at_the_end_of_a_storm() -> None:
     figures = figures_of(throttling_storm)["and after that"]
 
-    assert figures.throttled < figures.devices / 10
+    assert (above_limits(figures), figures.throttled) == ({}, 0)
 
 
 def test_all_are_registered_after_a_storm() -> None:
@@ -164,14 +164,14 @@ def test_a_day_without_network_costs_no_more_attempts_than_the_back_off_allows()
 def test_nothing_stampedes_when_the_network_is_back_for_all_at_once() -> None:
     figures = figures_of(day_offline)["the network is back"]
 
-    assert figures.throttled < figures.devices / 100
+    assert (above_limits(figures), figures.throttled) == ({}, 0)
 
 
-def test_all_are_registered_when_the_network_is_back_for_a_spread() -> None:
+def test_all_are_registered_when_the_network_is_back_for_twice_a_spread() -> None:
     figures = figures_of(day_offline)["the network is back"]
 
     assert figures.standings == {"registered": figures.devices * len(DEFINITIONS)}
-    assert figures.settled_s < SCALE.spread_s + ATTEMPT_S
+    assert figures.settled_s < 2 * SCALE.spread_s + ATTEMPT_S
 
 
 def test_the_same_fleet_does_the_same_again() -> None:

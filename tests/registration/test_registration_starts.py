@@ -105,6 +105,24 @@ def test_a_changed_definition_is_pending(device: Device) -> None:
     assert registration.standing("cpu") == "pending"
 
 
+def test_other_words_for_people_leave_a_definition_registered_and_are_looked_at(device: Device) -> None:
+    settled(device, CPU)
+    renamed = Metric("cpu", words="Processor")
+    attempts = ScriptedAttempts([renamed])
+    registration = device.start(attempts, renamed)
+
+    assert registration.is_ready("cpu")
+    device.live(registration, OWN_S + 1)
+    assert attempts.known == [set()]
+
+
+def test_other_words_for_people_do_not_end_a_conflict(device: Device) -> None:
+    device.live(device.start(ScriptedAttempts([CPU], [outcome("cpu", "conflict")]), CPU), OWN_S + 1)
+    renamed = Metric("cpu", words="Processor")
+
+    assert device.start(ScriptedAttempts([renamed]), renamed).blocked() == {"cpu"}
+
+
 def test_another_account_knows_of_nothing(device: Device) -> None:
     settled(device, CPU)
     device.identity = "us-east-1"

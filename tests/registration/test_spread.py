@@ -79,8 +79,17 @@ def test_the_back_off_has_full_jitter(failures: int, seed: int) -> None:
     assert 0 <= backoff(failures, 900, Random(seed)) <= 900
 
 
-def test_the_back_off_is_capped_by_the_spread() -> None:
-    assert Timing("pump-7", 7200, DAY_S).retry_s(50, Highest()) == pytest.approx(7200)
+def test_the_back_off_is_capped_by_twice_the_spread() -> None:
+    assert Timing("pump-7", 7200, DAY_S).retry_s(50, Highest()) == pytest.approx(14400)
+
+
+@pytest.mark.parametrize("failures", [1, 2, 50])
+def test_a_fleet_that_is_throttled_spreads_anew(failures: int) -> None:
+    assert Timing("pump-7", 7200, DAY_S).throttled_s(failures, Highest()) == pytest.approx(7200)
+
+
+def test_without_a_spread_throttling_backs_off_as_ever() -> None:
+    assert Timing("pump-7", 0, DAY_S).throttled_s(3, Highest()) == pytest.approx(40)
 
 
 def test_a_short_spread_does_not_cap_the_back_off() -> None:

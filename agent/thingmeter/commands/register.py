@@ -23,10 +23,11 @@ from thingmeter.errors import ConfigError, Denied, OutboxError, Problem, Throttl
 
 if TYPE_CHECKING:
     from thingmeter.config import Config
+    from thingmeter.outbox import Outbox
     from thingmeter.plans import Action, Outcome, Standing
     from thingmeter.registration.child import Attempts
     from thingmeter.registration.declared import Declared
-    from thingmeter.registration.standings import Standings, Store
+    from thingmeter.registration.standings import Standings
 
 HELP = "register custom metrics with AWS IoT Device Defender and UOMs with DevRev now"
 FAILED, UNAVAILABLE, PERMISSION = 1, 69, 77
@@ -83,20 +84,21 @@ def run(arguments: argparse.Namespace) -> int:
     config = load(path, files_elsewhere=("mqtt",) if arguments.usual_chain else ())
     declared = _declared(with_usual_chain(config) if arguments.usual_chain else config, str(path))
     result = Result()
-    with _memory(Path(config.outbox.path)) as store:
-        for one in declared:
-            standings = one.standings(store, SystemClock())
-            try:
-                if arguments.dry_run:
-                    _plan(one, standings, result)
-                else:
-                    _register(one, standings, result)
-            except Denied as error:
-                result.fail(f"{one.service}: denied: {error}", PERMISSION)
-            except Unreachable as error:
-                result.fail(f"{one.service}: not reached: {error}", UNAVAILABLE)
-            except Throttled as error:
-                result.fail(f"{one.service}: still asks to wait: {error}", UNAVAILABLE)
+    memory = _Memory(Path(config.outbox.path))
+    for one in declared:
+        standings = one.standings(memory, SystemClock())
+        try:
+            if arguments.dry_run:
+                _plan(one, standings, result)
+            else:
+                _register(one, standings, result)
+        except Denied as error:
+            result.fail(f"{one.service}: denied: {error}", PERMISSION)
+        except Unreachable as error:
+            result.fail(f"{one.service}: not reached: {error}", UNAVAILABLE)
+        except Throttled as error:
+            result.fail(f"{one.service}: still asks to wait: {error}", UNAVAILABLE)
+    memory.save()
     if arguments.json:
         _print_json(result)
     else:
@@ -130,35 +132,47 @@ def _attempts(one: Declared) -> Attempts:
     return Attempts(one.job(GAP_S), SystemClock())
 
 
-class _NoMemory:
-    """Remembers nothing."""
+class _Memory:
+    """What the device remembers of registrations, as long as this lasts; the outbox is open for moments only."""
 
-    def state(self, _name: str) -> bytes | None:
-        return None
+    def __init__(self, outbox: Path) -> None:
+        self._path = outbox
+        self._news: dict[str, bytes] = {}
 
-    def put_state(self, _state: Mapping[str, bytes]) -> None:
-        return
+    def state(self, name: str) -> bytes | None:
+        """Return what is remembered under ``name``."""
+        with self._outbox() as outbox:
+            return outbox.state(name) if outbox else None
 
+    def put_state(self, state: Mapping[str, bytes]) -> None:
+        """Keep it for ``save()``."""
+        self._news.update(state)
 
-@contextlib.contextmanager
-def _memory(path: Path) -> Iterator[Store]:
-    """Yield the outbox at ``path`` where it is there, ours, and free.
+    def save(self) -> None:
+        """Leave what was learned to the agent, where that is possible."""
+        with contextlib.suppress(OutboxError), self._outbox() as outbox:
+            if outbox and self._news:
+                outbox.put_state(self._news)
 
-    Root must not open that of a service's own user: it would leave files there that the service may not write.
-    """
-    from thingmeter.clock import SystemClock
-    from thingmeter.config.settings import Outbox as OutboxSettings
-    from thingmeter.outbox import Outbox
+    @contextlib.contextmanager
+    def _outbox(self) -> Iterator[Outbox | None]:
+        """Yield the outbox where it is there, ours, and free.
 
-    outbox = None
-    with contextlib.suppress(OSError, OutboxError):
-        if path.stat().st_uid == os.geteuid():
-            outbox = Outbox.open(path, limits=OutboxSettings(path=str(path)), clock=SystemClock())
-    try:
-        yield outbox or _NoMemory()
-    finally:
-        if outbox:
-            outbox.close()
+        Root must not open that of a service's own user: it would leave files there that the service may not write.
+        """
+        from thingmeter.clock import SystemClock
+        from thingmeter.config.settings import Outbox as OutboxSettings
+        from thingmeter.outbox import Outbox
+
+        outbox = None
+        with contextlib.suppress(OSError, OutboxError):
+            if self._path.stat().st_uid == os.geteuid():
+                outbox = Outbox.open(self._path, limits=OutboxSettings(path=str(self._path)), clock=SystemClock())
+        try:
+            yield outbox
+        finally:
+            if outbox:
+                outbox.close()
 
 
 def _plan(one: Declared, standings: Standings, result: Result) -> None:

@@ -18,7 +18,7 @@ from thingmeter.errors import Problem
 from thingmeter.protocols import Clock, Definition
 from thingmeter.registration.child import Attempts, Job
 from thingmeter.registration.lines import Service
-from thingmeter.registration.registration import Registration, Subject, fingerprint
+from thingmeter.registration.registration import Registration, Subject, digests_of
 from thingmeter.registration.spread import Timing
 from thingmeter.registration.standings import Standings, Store
 
@@ -50,8 +50,8 @@ class Declared:
 
     def standings(self, store: Store, clock: Clock) -> Standings:
         """Return what ``store`` remembers of it."""
-        fingerprints = {one.name: fingerprint(one, self.account.identity()) for one in self.definitions}
-        return Standings(self.service, fingerprints, store, clock)
+        digests = {one.name: digests_of(one, self.account.identity()) for one in self.definitions}
+        return Standings(self.service, digests, store, clock)
 
 
 def declared_in(config: Config) -> list[Declared]:

@@ -36,7 +36,7 @@ from thingmeter.protocols import Clock, Definition
 from thingmeter.registration import telling
 from thingmeter.registration.remembered import Remembered
 from thingmeter.registration.spread import Timing
-from thingmeter.registration.standings import Standings, Store
+from thingmeter.registration.standings import Digests, Standings, Store
 
 logger = logging.getLogger(__name__)
 
@@ -91,19 +91,20 @@ class Registration:
         self._timing = timing
         self._clock = clock
         self._random = random
-        self._fingerprints = {one.name: fingerprint(one, subject.identity) for one in subject.definitions}
-        self._standings = Standings(subject.service, self._fingerprints, store, clock)
+        digests = {one.name: digests_of(one, subject.identity) for one in subject.definitions}
+        self._names = digests.keys()
+        self._standings = Standings(subject.service, digests, store, clock)
         self._stopping = threading.Event()
         self._trouble = telling.Trouble(subject.service)
         self._version = self._standings.credentials
+        self._told: set[tuple[Standing, str]] = set()  # by the attempt that is made
         self._failures = 0  # attempts in a row that settled nothing
         self._denials = 0  # looks in a row after which something was still denied or disabled
         self._has_attempted = False
         self._waits_since: float | None = clock.monotonic()  # for its share, and not for the next look; monotonic
         self._due = clock.monotonic() + self._timing.delay_s(self._standings.waited_s)  # monotonic
         self._plan_anew()
-        for name, one in self._standings.all().items():
-            telling.remind(self.service, name, one.standing, one.reason)
+        telling.remind(self.service, self._standings.all())
 
     @property
     def looked_at(self) -> datetime | None:
@@ -172,7 +173,7 @@ class Registration:
         return self.wait_s()
 
     def _is_all_registered(self) -> bool:
-        return self._standings.registered() == self._fingerprints.keys()
+        return self._standings.registered() == self._names
 
     def _plan_anew(self) -> None:
         """Move the next attempt where the wall clock, or new credentials, give a reason."""
@@ -213,9 +214,10 @@ class Registration:
         self._standings.attempted(self._version)
         settled: dict[str, Outcome] = {}
         is_news = bool(self._trouble)
+        self._told = set()
         try:
             for outcome in self._subject.attempt(self._standings.registered()):
-                if outcome.name in self._fingerprints and outcome.standing != "pending":
+                if outcome.name in self._names and outcome.standing != "pending":
                     if self._settle(outcome):
                         is_news, self._failures = True, 1  # it is getting on
                     settled[outcome.name] = outcome
@@ -229,14 +231,18 @@ class Registration:
     def _settle(self, outcome: Outcome) -> bool:
         """Remember an outcome; return whether it is news."""
         is_news = self._standings.learn({outcome.name: outcome.standing}, outcome.reason)
-        if is_news:
+        if is_news and (outcome.standing, outcome.reason) not in self._told:
             telling.changed(self.service, outcome)
+            if outcome.standing == "denied":  # one refusal may concern a hundred
+                self._told.add((outcome.standing, outcome.reason))
+        elif is_news:
+            logger.debug("registration %s: %s %s likewise", self.service, outcome.name, outcome.standing)
         else:
             logger.debug("registration %s: %s %s, as before", self.service, outcome.name, outcome.standing)
         return is_news
 
     def _check_complete(self, settled: Collection[str]) -> None:
-        left = sorted(self._fingerprints.keys() - set(settled))
+        left = sorted(self._names - set(settled))
         if left:
             more = f" and {len(left) - NAMES} more" if len(left) > NAMES else ""
             raise Unreachable(f"the attempt ended before {', '.join(left[:NAMES])}{more}")
@@ -276,6 +282,7 @@ class Registration:
         self._due = self._clock.monotonic() + self._timing.retry_s(self._failures, self._random)
 
 
-def fingerprint(definition: Definition, identity: str) -> str:
-    """Return a digest of a definition and of the service that it is registered with."""
-    return hashlib.sha256(f"{identity}\n{definition.fingerprint()}".encode()).hexdigest()
+def digests_of(definition: Definition, identity: str) -> Digests:
+    """Return the digests of a definition and of the service that it is registered with."""
+    parts = (definition.fingerprint(), definition.essence())
+    return Digests(*(hashlib.blake2b(f"{identity}\n{part}".encode(), digest_size=16).hexdigest() for part in parts))

@@ -3,7 +3,7 @@
 Stored as JSON, a few hundred bytes for each definition::
 
     {"version": 1, "looked_at": TIME or null, "credentials": DIGEST, "waited_s": 0,
-     "definitions": {NAME: {"fingerprint": HEX, "standing": "registered", "reason": "", "at": TIME}}}
+     "definitions": {NAME: {"fingerprint": HEX, "essence": HEX, "standing": "registered", "reason": "", "at": TIME}}}
 
 What can't be read is not an error but forgotten: asking again is always safe, and costs a few calls.
 """
@@ -21,6 +21,7 @@ from thingmeter.plans import Standing
 
 VERSION = 1
 
+_MEMBERS = ("fingerprint", "essence", "standing", "reason", "at")
 _STANDINGS = frozenset(get_args(Standing)) - {"pending"}
 
 
@@ -28,11 +29,13 @@ _STANDINGS = frozenset(get_args(Standing)) - {"pending"}
 class Remembered:
     """How one definition stands.
 
-    ``fingerprint`` is of the definition and the service it stands so with. ``reason`` is one line for people, empty
-    when there is nothing to say. ``at`` is the wall time at which it came to stand so, aware UTC.
+    ``fingerprint`` is of the definition and the service it stands so with, ``essence`` of what decides that. ``reason``
+    is one line for people, empty when there is nothing to say. ``at`` is the wall time at which it came to stand so,
+    aware UTC.
     """
 
     fingerprint: str
+    essence: str
     standing: Standing
     reason: str
     at: datetime
@@ -62,10 +65,7 @@ def to_bytes(memory: Memory) -> bytes:
         "looked_at": memory.looked_at,
         "credentials": memory.credentials,
         "waited_s": memory.waited_s,
-        "definitions": {
-            name: {"fingerprint": one.fingerprint, "standing": one.standing, "reason": one.reason, "at": one.at}
-            for name, one in memory.definitions.items()
-        },
+        "definitions": {name: {key: getattr(one, key) for key in _MEMBERS} for name, one in memory.definitions.items()},
     }
     return json.dumps(document, default=datetime.isoformat, separators=(",", ":")).encode()
 
@@ -94,7 +94,8 @@ def _remembered(document: Any) -> Remembered:
     standing = document["standing"]
     if standing not in _STANDINGS:
         raise ValueError(f"unknown standing {standing!r:.20}")
-    return Remembered(str(document["fingerprint"]), standing, str(document["reason"]), _time(document["at"]))
+    fingerprint, essence, reason = (str(document[key]) for key in ("fingerprint", "essence", "reason"))
+    return Remembered(fingerprint, essence, standing, reason, _time(document["at"]))
 
 
 def _seconds(number: Any) -> float:

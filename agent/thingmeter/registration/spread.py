@@ -93,10 +93,9 @@ class Timing:
     def throttled_s(self, failures: int, random: Random) -> float:
         """Draw the seconds to wait on top of what a service asked for.
 
-        Half the spread from the first time on: where one device of a fleet is asked to wait, all are.
+        From the whole spread, the first time too: where one device of a fleet is asked to wait, all are.
         """
-        limit_s = min(self.spread_s / 2 * 2.0 ** min(failures - 1, _DOUBLINGS), self.spread_s)
-        return max(random.uniform(0, limit_s), backoff(failures, RETRY_CAP_S, random))
+        return max(random.uniform(0, self.spread_s), backoff(failures, RETRY_CAP_S, random))
 
     def denied_s(self, denials: int, random: Random) -> float:
         """Draw the seconds to wait after ``denials`` (from 1) attempts in a row that settled nothing for good."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from thingmeter.errors import OutboxError
 from thingmeter.plans import Standing
@@ -23,6 +23,13 @@ logger = logging.getLogger(__name__)
 
 BLOCKING: frozenset[Standing] = frozenset({"conflict", "refused"})
 UNDECIDED: frozenset[Standing] = frozenset({"pending", "denied"})
+
+
+class Digests(NamedTuple):
+    """Of a definition and the service: of all of it, and of what decides how it stands."""
+
+    fingerprint: str
+    essence: str
 
 
 class Store(Protocol):
@@ -40,21 +47,23 @@ class Standings:
 
     Args:
         service: its name.
-        fingerprints: of each definition and the service, by the definition's name. What is stored under another
-            fingerprint, or of another name, is forgotten.
+        digests: of each definition and the service, by the definition's name. What is stored with another essence, or
+            of another name, is forgotten; what differs in the rest stands as it did, and is to be looked at.
         store: keeps it over restarts.
         clock: says since when.
     """
 
-    def __init__(self, service: str, fingerprints: Mapping[str, str], store: Store, clock: Clock) -> None:
+    def __init__(self, service: str, digests: Mapping[str, Digests], store: Store, clock: Clock) -> None:
         self._service = service
-        self._fingerprints = dict(fingerprints)
+        self._digests = dict(digests)
         self._store = store
         self._clock = clock
         self._callbacks: tuple[Callable[[], None], ...] = ()
         stored = self._recalled()
         valid = {
-            name: one for name, one in stored.definitions.items() if self._fingerprints.get(name) == one.fingerprint
+            name: one
+            for name, one in stored.definitions.items()
+            if name in self._digests and self._digests[name].essence == one.essence
         }
         self._memory = replace(stored, definitions=MappingProxyType(valid))
         self._is_saved = len(valid) == len(stored.definitions)
@@ -84,8 +93,12 @@ class Standings:
         return self._memory.definitions
 
     def registered(self) -> frozenset[str]:
-        """Return the names of what is registered."""
-        return frozenset(name for name, one in self._memory.definitions.items() if one.standing == "registered")
+        """Return the names of what is registered just as it is declared now."""
+        return frozenset(
+            name
+            for name, one in self._memory.definitions.items()
+            if one.standing == "registered" and one.fingerprint == self._digests[name].fingerprint
+        )
 
     def blocked(self) -> frozenset[str]:
         """Return the names whose values must not be sent."""
@@ -93,33 +106,29 @@ class Standings:
 
     def undecided(self) -> frozenset[str]:
         """Return the names of which the service has said nothing, at most that it refuses us."""
-        return frozenset(name for name in self._fingerprints if self.of(name) in UNDECIDED)
+        return frozenset(name for name in self._digests if self.of(name) in UNDECIDED)
 
     def is_any(self, standing: Standing) -> bool:
         """Return whether a definition stands so."""
-        return any(self.of(name) == standing for name in self._fingerprints)
+        return any(self.of(name) == standing for name in self._digests)
 
     def on_change(self, callback: Callable[[], None]) -> None:
         """Have ``callback`` called after each change of how a definition stands."""
         self._callbacks = (*self._callbacks, callback)
 
     def learn(self, standings: Mapping[str, Standing], reason: str) -> bool:
-        """Remember how definitions stand; return whether any of it is news: another standing, or a first reason.
+        """Remember how definitions stand; return whether any is news: another standing or definition, a first reason.
 
         Other words for the same are remembered, and no news: services put times and numbers of requests into them.
         """
         known, now = self._memory.definitions, self._clock.now()
-        found = {name: Remembered(self._fingerprints[name], one, reason, now) for name, one in standings.items()}
-        changed = {
+        found = {name: Remembered(*self._digests[name], one, reason, now) for name, one in standings.items()}
+        kept = {
             name: replace(one, at=known[name].at) if name in known and known[name].standing == one.standing else one
             for name, one in found.items()
-            if name not in known or (known[name].standing, known[name].reason) != (one.standing, one.reason)
         }
-        news = {
-            name
-            for name, one in changed.items()
-            if name not in known or known[name].standing != one.standing or not known[name].reason
-        }
+        changed = {name: one for name, one in kept.items() if known.get(name) != one}
+        news = {name for name, one in changed.items() if name not in known or _is_news(known[name], one)}
         if changed:
             self._write(replace(self._memory, definitions=MappingProxyType({**known, **changed})))
         if news:
@@ -168,3 +177,9 @@ class Standings:
     @property
     def _key(self) -> str:
         return f"registration.{self._service}"
+
+
+def _is_news(known: Remembered, found: Remembered) -> bool:
+    if (known.standing, known.fingerprint) != (found.standing, found.fingerprint):
+        return True
+    return bool(found.reason and not known.reason)

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Mapping
 
 from thingmeter.errors import DeliveryError, Denied, Throttled
 from thingmeter.plans import Action, Outcome, Standing
+from thingmeter.registration.remembered import Remembered
 
 logger = logging.getLogger(__name__)
 
 DONE: Mapping[Action, str] = {"create": "created", "adopt": "adopted", "update": "updated", "unchanged": "unchanged"}
 ORDER: tuple[Standing, ...] = ("registered", "disabled", "conflict", "refused", "denied")
+NAMES = 5  # that a line lists
 _LEVELS: Mapping[Standing, int] = {
     "registered": logging.INFO,
     "disabled": logging.ERROR,  # its records wait, or are lost: money in both cases
@@ -34,10 +36,17 @@ def changed(service: str, outcome: Outcome) -> None:
         logger.info("registration %s: %s registered (%s)", service, outcome.name, what)
 
 
-def remind(service: str, name: str, standing: Standing, reason: str) -> None:
-    """Log at a start what was wrong before it; nothing for what is registered."""
-    if standing != "registered":
-        _log_standing(service, name, standing, f"{reason} (found earlier; asked again later)")
+def remind(service: str, remembered: Mapping[str, Remembered]) -> None:
+    """Log at a start what was wrong before it, a line for each reason; nothing for what is registered."""
+    names: dict[tuple[Standing, str], list[str]] = {}
+    for name, one in remembered.items():
+        if one.standing != "registered":
+            names.setdefault((one.standing, one.reason), []).append(name)
+    for (standing, reason), of in names.items():
+        more = f" and {len(of) - NAMES} more" if len(of) > NAMES else ""
+        _log_standing(
+            service, f"{', '.join(of[:NAMES])}{more}", standing, f"{reason} (found earlier; asked again later)"
+        )
 
 
 def summary(service: str, outcomes: Iterable[Outcome], *, is_news: bool) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from thingmeter.config.settings import Config
 from thingmeter.destinations.defender.chain import profile_files
-from thingmeter.destinations.files import state_of
+from thingmeter.destinations.files import digest_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,12 @@ class Account:
     def version(self, environment: Mapping[str, str] = os.environ) -> str:
         """Return a digest of what proves who we are, and of whom we trust.
 
-        It is another one after a certificate, key, profile or authority was replaced. Files are not read, only looked
-        at (inode, time of change in nanoseconds, size); what lies in environment variables cannot change while we run.
+        It is another one after a certificate, key, profile or authority was replaced. What lies in environment
+        variables cannot change while we run.
         """
         proofs = [self.thing, self.role_alias, self.credentials_endpoint]
-        proofs += [state_of(path) for path in self._credential_files(environment)]
-        proofs += [state_of(path) for path in (self.ca_file, self.credentials_ca_file) if path]
+        proofs += [digest_of(path) for path in self._credential_files(environment)]
+        proofs += [digest_of(path) for path in (self.ca_file, self.credentials_ca_file) if path]
         return hashlib.sha256("\n".join(proofs).encode()).hexdigest()
 
     def _credential_files(self, environment: Mapping[str, str]) -> tuple[Path, ...]:

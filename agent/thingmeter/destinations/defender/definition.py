@@ -28,6 +28,10 @@ class CustomMetricDefinition:
         """Return a digest of all that is declared: equal for equal definitions, on every device and at every start."""
         return _digest(asdict(self))
 
+    def essence(self) -> str:
+        """Return a digest of the name and the type: a display name and tags decide nothing."""
+        return _digest({"name": self.name, "type": self.type})
+
     def request_token(self) -> str:
         """Return the clientRequestToken of its creation.
 
@@ -35,7 +39,7 @@ class CustomMetricDefinition:
         display name or other tags that creates at the same moment repeats the same request, as far as AWS compares
         tokens, and does not compete with it. A later display name goes out by an update.
         """
-        return TOKEN_PREFIX + _digest({"name": self.name, "type": self.type})[:TOKEN_DIGITS]
+        return TOKEN_PREFIX + self.essence()[:TOKEN_DIGITS]
 
 
 def definitions_of(config: Config) -> tuple[CustomMetricDefinition, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from thingmeter.config.settings import Config
-from thingmeter.destinations.files import state_of
+from thingmeter.destinations.files import digest_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,8 @@ class Account:
         return self.endpoint_url
 
     def version(self) -> str:
-        """Return another text after the token, or the authority we trust, was replaced on the disk.
-
-        Files are not read, only looked at: inode, time of change in nanoseconds, size.
-        """
-        return ", ".join(state_of(path) for path in (self.token_file, self.ca_file) if path)
+        """Return another text after the token, or the authority we trust, was replaced on the disk."""
+        return ", ".join(digest_of(path) for path in (self.token_file, self.ca_file) if path)
 
 
 def account_of(config: Config) -> Account | None:

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 
 from thingmeter.config.settings import AggregationType, Config, UnitType
 
+FOR_PEOPLE = frozenset({"display_name", "unit_name", "description"})
+
 
 @dataclass(frozen=True, slots=True)
 class UomDefinition:
@@ -48,8 +50,12 @@ class UomDefinition:
 
         The order of the dimensions means nothing to DevRev, so it means nothing here.
         """
+        return _digest(asdict(self) | {"dimensions": sorted(self.dimensions)})
+
+    def essence(self) -> str:
+        """Return a digest of all but what is for people: the name, the description and the unit's name."""
         content = asdict(self) | {"dimensions": sorted(self.dimensions)}
-        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        return _digest({key: content[key] for key in content.keys() - FOR_PEOPLE})
 
 
 def definitions_of(config: Config) -> tuple[UomDefinition, ...]:
@@ -71,3 +77,7 @@ def definitions_of(config: Config) -> tuple[UomDefinition, ...]:
         )
         for uom in config.devrev.uom
     )
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
