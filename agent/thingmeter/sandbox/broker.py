@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import ssl
 
 from thingmeter.sandbox.connection import Connection
-from thingmeter.sandbox.errors import PortTaken
 from thingmeter.sandbox.hub import Hub
 from thingmeter.sandbox.packets import Reason
+from thingmeter.sandbox.ports import listen
 from thingmeter.sandbox.tls import LINGER_S, TlsChannel, describe
-
-ADDRESS = "127.0.0.1"
 
 
 class Broker:
@@ -34,13 +31,8 @@ class Broker:
             PortTaken: another program listens on the port.
             OSError: listening is not possible for another reason.
         """
-        try:
-            self._server = await asyncio.start_server(self._serve, ADDRESS, port)
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise PortTaken(f"port {port} on {ADDRESS} is taken by another program") from error
-            raise
-        return int(self._server.sockets[0].getsockname()[1])
+        self._server, port = await listen(self._serve, port)
+        return port
 
     async def stop(self, *, politely: bool = True) -> None:
         """Stop listening and end every connection: with DISCONNECT "Server shutting down", or by cutting it."""

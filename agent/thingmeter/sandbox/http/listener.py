@@ -7,17 +7,15 @@ sandbox never call its HTTPS services.
 from __future__ import annotations
 
 import asyncio
-import errno
 import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from thingmeter.sandbox.authority import Credentials
-from thingmeter.sandbox.broker import ADDRESS
-from thingmeter.sandbox.errors import PortTaken
 from thingmeter.sandbox.http.channel import CLIENT, HttpChannel, HttpTransport
 from thingmeter.sandbox.http.site import Site
+from thingmeter.sandbox.ports import listen
 from thingmeter.sandbox.tls import describe
 
 if TYPE_CHECKING:
@@ -60,13 +58,8 @@ class HttpsListener:
             PortTaken: another program listens on the port.
             OSError: listening is not possible for another reason.
         """
-        try:
-            self._listening = await asyncio.start_server(self._serve, ADDRESS, port)
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise PortTaken(f"port {port} on {ADDRESS} is taken by another program") from error
-            raise
-        return int(self._listening.sockets[0].getsockname()[1])
+        self._listening, port = await listen(self._serve, port)
+        return port
 
     async def stop(self) -> None:
         """Stop listening and cut every connection, also one whose request is still being answered."""
