@@ -1,15 +1,18 @@
-"""Run by test_outbox_full_disk.py on a file system of its own: SCENARIO FOLDER; prints what it found as JSON."""
+"""Run by test_full_disk.py on a file system of its own: SCENARIO FOLDER; prints what it found as JSON."""
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import sys
+from datetime import date
 from pathlib import Path
 
+from outbox.first_version import make_first_version
 from outbox.opened import balance, limits, open_outbox
 from thingmeter.errors import OutboxFull
-from thingmeter.outbox import Outbox
+from thingmeter.outbox import Entry, JournalRow, Outbox
 
 PAYLOAD = 40_000
 
@@ -86,6 +89,37 @@ def reopened_when_full(outbox: Outbox, folder: Path) -> dict[str, object]:
     return {"rows": found}
 
 
+def freezing(outbox: Outbox, folder: Path) -> dict[str, object]:
+    """Freeze until there is no room, then let another program take the rest; usage must stay whole throughout."""
+    outbox.append_journal([JournalRow(0, b"sample")])
+    frozen = freeze_until_full(outbox)
+    kept = len(outbox.journal())
+    fill_up(folder)
+    outbox.acknowledge_all({"devrev.litres": frozen // 2})
+    outbox.set_aside(outbox.waiting("devrev.litres", 1)[0], "refused")
+    outbox.replay("devrev.litres")
+    again = freeze_until_full(outbox)
+    outbox.acknowledge_all({"devrev.litres": 1 << 20})
+    ledger = outbox.ledger()[0]
+    return {
+        "frozen": frozen > 5,
+        "journal": kept,
+        "again": again > 0,
+        "measured": ledger.measured.points == frozen + again,
+        "delivered": ledger.delivered == ledger.measured,
+    }
+
+
+def freeze_until_full(outbox: Outbox) -> int:
+    for number in range(1000):
+        payload = random.Random(number).randbytes(PAYLOAD)
+        try:
+            outbox.freeze({"devrev.litres": [Entry(str(number), payload, date(2026, 5, 14), number)]}, windows=[900])
+        except OutboxFull:
+            return number
+    return -1
+
+
 def room_again(outbox: Outbox, folder: Path) -> dict[str, object]:
     put = usage_until_full(outbox)
     fill_up(folder)
@@ -94,6 +128,20 @@ def room_again(outbox: Outbox, folder: Path) -> dict[str, object]:
     (folder / "filler").unlink()
     outbox.acknowledge_through("usage-sink", put)
     return {"put": usage_until_full(outbox) > put // 2, "reserve": (folder / "outbox.db.reserve").exists()}
+
+
+def first_version_when_full(outbox: Outbox, folder: Path) -> dict[str, object]:
+    """Open a file of the first version on a disk that is full but for the reserve."""
+    outbox.close()
+    (folder / "outbox.db").unlink()
+    make_first_version(folder / "outbox.db")
+    fill_up(folder)
+    again = open_outbox(folder / "outbox.db", limits(maximum_bytes=1 << 26))
+    waiting = len(again.waiting("usage-sink", 999))
+    again.acknowledge_all({"usage-sink": 100})
+    found: dict[str, object] = {"waiting": waiting, "left": again.depth().rows, "damaged": again.damaged()}
+    again.close()
+    return found
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from thingmeter.config import settings
-from thingmeter.outbox import Message, Outbox
+from thingmeter.outbox import Count, LedgerRow, Message, Outbox
 
 START = datetime(2026, 5, 14, 10, 15, tzinfo=UTC)
 
@@ -61,6 +61,13 @@ def balance(outbox: Outbox, destination: str | None = None) -> int:
     counts = outbox.counts(destination)
     known = ("waiting", "set_aside", "delivered", "unconfirmed", "replaced", "dropped")
     return counts["put"] - sum(counts[name] for name in known)
+
+
+def ledger_balance(row: LedgerRow) -> Count:
+    """Return what a row of the ledger leaves unexplained: nothing when measured is the sum of what became of it."""
+    rest = (row.delivered, row.waiting, row.set_aside, row.dropped, row.unconfirmed)
+    points = row.measured.points - sum(count.points for count in rest)
+    return Count(points, row.measured.amount - sum(count.amount for count in rest))
 
 
 def crash_copy(path: Path, folder: Path) -> Path:

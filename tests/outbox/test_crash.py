@@ -5,14 +5,16 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from outbox.opened import balance, open_outbox
-from thingmeter.outbox import Outbox
+from outbox.opened import balance, ledger_balance, open_outbox
+from thingmeter.outbox import Count, Outbox
 
 TESTS = Path(__file__).parents[1]
+ROUNDS = 6
 
 
 def run_and_kill(path: Path, round_number: int, after_lines: int) -> dict[str, set[str]]:
@@ -41,7 +43,7 @@ def rounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str,
     path = tmp_path_factory.mktemp("killed") / "outbox.db"
     chance = random.Random(20260514)
     said: dict[str, set[str]] = defaultdict(set)
-    for number in range(6):
+    for number in range(ROUNDS):
         for what, keys in run_and_kill(path, number, chance.randrange(1, 1500)).items():
             said[what] |= keys
     outbox = open_outbox(path)
@@ -52,6 +54,10 @@ def rounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str,
 def keys_left(outbox: Outbox) -> list[str]:
     waiting = [message.key for message in outbox.waiting("usage-sink", 1_000_000)]
     return waiting + [entry.message.key for entry in outbox.set_aside_list("usage-sink", 1_000_000)]
+
+
+def samples_kept(outbox: Outbox) -> set[str]:
+    return {row.payload.decode() for row in outbox.journal()}
 
 
 @pytest.mark.long
@@ -85,10 +91,47 @@ def test_the_counts_add_up_over_kill_9(rounds: tuple[dict[str, set[str]], Outbox
 
 
 @pytest.mark.long
+def test_the_ledger_adds_up_over_kill_9(rounds: tuple[dict[str, set[str]], Outbox]) -> None:
+    _, outbox = rounds
+
+    assert [ledger_balance(row) for row in outbox.ledger()] == [Count()]
+
+
+@pytest.mark.long
+def test_the_ledger_has_what_was_frozen_exactly_over_kill_9(rounds: tuple[dict[str, set[str]], Outbox]) -> None:
+    said, outbox = rounds
+
+    measured = outbox.ledger()[0].measured
+
+    # The commit may have been done, and the process killed before it could say so: once in each round.
+    assert len(said["frozen"]) <= measured.points <= len(said["frozen"]) + ROUNDS
+    assert measured.amount == measured.points * Fraction(0.1)
+
+
+@pytest.mark.long
+def test_no_sample_is_both_in_the_journal_and_frozen_over_kill_9(rounds: tuple[dict[str, set[str]], Outbox]) -> None:
+    said, outbox = rounds
+
+    frozen = {message.key for message in outbox.waiting("devrev.litres", 1_000_000)}
+
+    assert not samples_kept(outbox) & (frozen | said["frozen"])
+
+
+@pytest.mark.long
+def test_no_sample_that_was_kept_is_lost_over_kill_9(rounds: tuple[dict[str, set[str]], Outbox]) -> None:
+    said, outbox = rounds
+
+    missing = said["sampled"] - said["frozen"] - samples_kept(outbox)
+
+    frozen_unsaid = outbox.ledger()[0].measured.points - len(said["frozen"])
+    assert len(missing) <= frozen_unsaid
+
+
+@pytest.mark.long
 def test_the_counts_are_those_of_the_rows_over_kill_9(rounds: tuple[dict[str, set[str]], Outbox]) -> None:
     _, outbox = rounds
 
-    counts = outbox.counts()
+    counts = outbox.counts("usage-sink")
 
     assert counts["waiting"] + counts["set_aside"] == len(keys_left(outbox))
 
@@ -99,7 +142,7 @@ def test_no_acknowledge_is_counted_that_was_never_begun_over_kill_9(
 ) -> None:
     said, outbox = rounds
 
-    delivered = outbox.counts()["delivered"]
+    delivered = outbox.counts("usage-sink")["delivered"]
 
     assert len(said["acknowledged"]) <= delivered <= len(said["acknowledging"])
 

@@ -85,6 +85,17 @@ class TestOnADiskThatIsFull:
 
         assert found == {"rows": 0, "balance": 0}
 
+    def test_usage_is_frozen_as_far_as_there_is_room_and_accounted_for(self, tmp_path: Path, size: str) -> None:
+        found = on_small_disk("freezing", tmp_path, size)
+
+        every = dict.fromkeys(("frozen", "again", "measured", "delivered"), True)
+        assert found == {**every, "journal": 1, "balance": 0}
+
+    def test_a_file_of_the_first_version_is_brought_up(self, tmp_path: Path, size: str) -> None:
+        found = on_small_disk("first_version_when_full", tmp_path, size)
+
+        assert found == {"waiting": 100, "left": 0, "damaged": 0, "balance": 0}
+
     def test_room_made_by_others_is_used_again(self, tmp_path: Path, size: str) -> None:
         found = on_small_disk("room_again", tmp_path, size)
 

@@ -26,9 +26,9 @@ from thingmeter.errors import OutboxError
 from thingmeter.outbox import damage, database
 from thingmeter.outbox.bounds import Bounds
 from thingmeter.outbox.reserve import Reserve
-from thingmeter.outbox.store import Damaged, Store
+from thingmeter.outbox.rows import Damaged
 from thingmeter.outbox.tallies import Tallies
-from thingmeter.outbox.transaction import Transaction
+from thingmeter.outbox.transaction import File, Transaction
 from thingmeter.protocols import Clock
 
 # One transaction; by its bytes the log, and with it the reserve, stays small. One operation may always be larger.
@@ -109,7 +109,7 @@ class Commits:
             raise ticket.error
         return ticket.result[0]
 
-    def read(self, look: Callable[[Store, Tallies], T]) -> T:
+    def read(self, look: Callable[[File, Tallies], T]) -> T:
         """Return what ``look`` finds, outside any transaction; a damaged file is replaced, and looked at again.
 
         Raises:
@@ -119,12 +119,12 @@ class Commits:
             try:
                 self._make_ready()
                 try:
-                    return look(self._store, self._tallies)
+                    return look(self._file, self._tallies)
                 except database.FILE_ERRORS as error:
                     if not database.is_damage(error):
                         raise
                     self._replace_file(error)
-                    return look(self._store, self._tallies)
+                    return look(self._file, self._tallies)
             except (*database.FILE_ERRORS, OSError) as error:
                 raise database.outbox_error(self._path, error) from error
 
@@ -145,7 +145,13 @@ class Commits:
         damage.finish_replacing(self._path)
         try:
             database.refuse_newer(self._path)
-            return database.connect(self._path)
+            try:
+                return database.connect(self._path)
+            except sqlite3.OperationalError as error:
+                if not database.is_full(error):
+                    raise
+                self._reserve.release()  # making a file of an older version ours takes a few pages
+                return database.connect(self._path)
         except Damaged as error:
             renamed = damage.replace_file(self._path, self._clock.now(), error.connection, None)
             _log.error("%s: damaged (%s): kept as %s, and a new one begun", self._path, error, renamed.name)
@@ -153,13 +159,14 @@ class Commits:
 
     def _adopt(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._store = Store(connection)
-        by_destination = {tally.destination: tally for tally in self._store.tallies()}
-        self._tallies = replace(self._tallies, by_destination=by_destination)
+        self._file = File.of(connection)
+        by_destination = {tally.destination: tally for tally in self._file.store.tallies()}
+        journal = self._file.store.journal_depth()
+        self._tallies = replace(self._tallies, by_destination=by_destination, journal=journal)
         self._ready = True
 
     def _replace_file(self, error: Exception) -> None:
-        known = list(self._tallies.by_destination.values())
+        known = self._tallies
         self._ready = False
         renamed = damage.replace_file(self._path, self._clock.now(), self._connection, known)
         _log.error("%s: damaged (%s): kept as %s, and a new one begun", self._path, error, renamed.name)
@@ -231,12 +238,10 @@ class Commits:
             self._reserve.make()
 
     def _attempt(self, batch: list[Ticket[Any]], bounds: Bounds) -> None:
-        transaction = Transaction(self._store, self._tallies.copy(), bounds, self._clock.now())
+        transaction = Transaction(self._file, self._tallies, bounds, self._clock.now())
         self._connection.execute("BEGIN IMMEDIATE")
         outcomes = [self._run_one(ticket.operation, transaction) for ticket in batch]
-        for destination, tally in transaction.tallies.by_destination.items():
-            if tally != self._tallies.get(destination):
-                self._store.write_tally(tally)
+        transaction.write_numbers()
         if not bounds.cramped:
             self._shrink()
         self._connection.execute("COMMIT")
@@ -248,7 +253,7 @@ class Commits:
                 ticket.result, ticket.done = [outcome], True
 
     def _run_one(self, operation: Callable[[Transaction], Any], transaction: Transaction) -> Any:
-        before = transaction.tallies.copy()
+        before = transaction.savepoint()
         self._connection.execute("SAVEPOINT operation")
         try:
             outcome = operation(transaction)
@@ -256,15 +261,15 @@ class Commits:
             if isinstance(error, database.FILE_ERRORS) and not isinstance(error, _MISUSE):
                 raise  # the whole transaction is in question, not this operation alone
             self._connection.execute("ROLLBACK TO operation")
-            transaction.tallies = before
+            transaction.go_back(before)
             outcome = _Undone(error)
         self._connection.execute("RELEASE operation")
         return outcome
 
     def _shrink(self) -> None:
-        unused = self._store.pragma("freelist_count")
-        if unused > SHRINK_ABOVE_PAGES and unused * 2 > self._store.pragma("page_count"):
-            self._store.shrink(SHRINK_PAGES)
+        unused = self._file.store.pragma("freelist_count")
+        if unused > SHRINK_ABOVE_PAGES and unused * 2 > self._file.store.pragma("page_count"):
+            self._file.store.shrink(SHRINK_PAGES)
 
     def _empty_log(self) -> None:
         with contextlib.suppress(sqlite3.Error):

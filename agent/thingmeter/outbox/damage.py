@@ -15,18 +15,18 @@ from pathlib import Path
 
 from thingmeter.outbox import database
 from thingmeter.outbox.rescue import rescue
-from thingmeter.outbox.tallies import Tally
+from thingmeter.outbox.tallies import Tallies
 
 MAXIMUM_KEPT = 3  # damaged files; each may be as large as the outbox
 
 _log = logging.getLogger(__name__)
 
 
-def replace_file(path: Path, at: datetime, old: sqlite3.Connection | None, known: list[Tally] | None) -> Path:
+def replace_file(path: Path, at: datetime, old: sqlite3.Connection | None, known: Tallies | None) -> Path:
     """Put a new outbox in the place of the damaged one at ``path``; return the name that the damaged one has now.
 
     ``old`` is the connection that found the damage, closed here; None when there is nothing to read.
-    ``known`` are the tallies in memory, None when the file itself has to tell. Takes time in proportion to what can
+    ``known`` are the numbers in memory, None when the file itself has to tell. Takes time in proportion to what can
     be copied.
 
     Raises:
@@ -37,10 +37,10 @@ def replace_file(path: Path, at: datetime, old: sqlite3.Connection | None, known
     reader = old or sqlite3.connect(":memory:")
     with contextlib.closing(reader):  # after the renaming: SQLite would write what the log holds into the damaged file
         try:
-            _make(fresh, reader, known, with_messages=True)
+            _make(fresh, reader, known, at, with_messages=True)
         except sqlite3.Error as error:
             _log.warning("%s: %s: its messages stay where they are, none could be copied", path, error)
-            _make(fresh, reader, known, with_messages=False)
+            _make(fresh, reader, known, at, with_messages=False)
         renamed = _rename(path, at)
         fresh.rename(path)
         _sync(path.parent)
@@ -61,11 +61,11 @@ def _fresh(path: Path) -> Path:
     return path.with_name(path.name + ".fresh")
 
 
-def _make(fresh: Path, reader: sqlite3.Connection, known: list[Tally] | None, *, with_messages: bool) -> None:
+def _make(fresh: Path, reader: sqlite3.Connection, known: Tallies | None, at: datetime, *, with_messages: bool) -> None:
     for leftover in (fresh, *database.companions(fresh)):
         leftover.unlink(missing_ok=True)
     with contextlib.closing(database.connect(fresh)) as connection:
-        rescue(reader, connection, known, with_messages=with_messages)
+        rescue(reader, connection, known, at, with_messages=with_messages)
 
 
 def _rename(path: Path, at: datetime) -> Path:

@@ -25,15 +25,16 @@ import stat
 from pathlib import Path
 
 from thingmeter.errors import OutboxError, OutboxFull, OutboxLocked, OutboxNewer
-from thingmeter.outbox.store import Damaged, Store
+from thingmeter.outbox.rows import Damaged
+from thingmeter.outbox.store import Store
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x74686D74  # "thmt"
 MAGIC = b"SQLite format 3\0"
 HEADER_BYTES = 100
 VERSION_AT = slice(60, 64)  # of the header, big-endian; sqlite.org/fileformat.html
 
-TABLES = {
+FIRST_TABLES = {
     "destination": """CREATE TABLE destination (
         number INTEGER PRIMARY KEY, destination TEXT NOT NULL, priority TEXT NOT NULL, last_seq INTEGER NOT NULL,
         put INTEGER NOT NULL, waiting INTEGER NOT NULL, waiting_bytes INTEGER NOT NULL,
@@ -49,13 +50,48 @@ TABLES = {
         at INTEGER NOT NULL, reason TEXT NOT NULL, key TEXT NOT NULL, payload BLOB NOT NULL)""",
     "state": "CREATE TABLE state (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
 }
-SCHEMA = (
-    "BEGIN",
-    *TABLES.values(),
-    f"PRAGMA application_id = {APPLICATION_ID}",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
-    "COMMIT",
+# What the second version added. A column takes the same time however many rows there are: only the table's definition
+# is written, and rows from before have the default. An amount has no type: integers and floats stay what they are.
+ADDED_COLUMNS = (
+    ("destination", "dropped_hand INTEGER NOT NULL DEFAULT 0"),
+    ("message", "day INTEGER"),
+    ("message", "amount"),
+    ("message", "plain_bytes INTEGER"),
+    ("set_aside", "day INTEGER"),
+    ("set_aside", "amount"),
+    ("set_aside", "plain_bytes INTEGER"),
 )
+ADDED_TABLES = {
+    "journal": """CREATE TABLE journal (
+        id INTEGER PRIMARY KEY, checksum INTEGER NOT NULL, plain_bytes INTEGER, payload BLOB NOT NULL)""",
+    "ledger": """CREATE TABLE ledger (
+        id INTEGER PRIMARY KEY, checksum INTEGER NOT NULL,
+        measured INTEGER NOT NULL, measured_amount TEXT NOT NULL,
+        delivered INTEGER NOT NULL, delivered_amount TEXT NOT NULL,
+        waiting INTEGER NOT NULL, waiting_amount TEXT NOT NULL,
+        set_aside INTEGER NOT NULL, set_aside_amount TEXT NOT NULL,
+        dropped INTEGER NOT NULL, dropped_amount TEXT NOT NULL,
+        unconfirmed INTEGER NOT NULL, unconfirmed_amount TEXT NOT NULL)""",
+    "loss": """CREATE TABLE loss (
+        id INTEGER PRIMARY KEY, destination TEXT NOT NULL, why TEXT NOT NULL,
+        first INTEGER NOT NULL, last INTEGER NOT NULL, points INTEGER NOT NULL, amount TEXT NOT NULL)""",
+}
+# Version by version: a new file goes the way of an old one, so that both end alike.
+STEPS = (
+    (*FIRST_TABLES.values(), f"PRAGMA application_id = {APPLICATION_ID}"),
+    (*(f"ALTER TABLE {table} ADD COLUMN {column}" for table, column in ADDED_COLUMNS), *ADDED_TABLES.values()),
+)
+
+
+def _definitions() -> dict[str, str]:
+    """Return each table's definition as SQLite has it after all steps; sqlite.org/lang_altertable.html."""
+    definitions = dict(FIRST_TABLES)
+    for table, column in ADDED_COLUMNS:
+        definitions[table] = f"{definitions[table].removesuffix(')')}, {column})"
+    return definitions | ADDED_TABLES
+
+
+TABLES = _definitions()
 
 SETTINGS = (
     "PRAGMA locking_mode = EXCLUSIVE",  # first: it decides where the log's index lies
@@ -160,6 +196,7 @@ def connect(path: Path) -> sqlite3.Connection:
         for setting in SETTINGS:
             connection.execute(setting)
         _prepare(connection, path)
+        log_bytes += wal.stat().st_size if wal.exists() else 0  # what making the file ours has written
         wrong = _first_mistake(Store(connection), path, log_bytes)
     except (sqlite3.Error, UnicodeDecodeError) as error:
         # An error of our own constant statements means that they no longer fit the file.
@@ -167,6 +204,8 @@ def connect(path: Path) -> sqlite3.Connection:
             raise Damaged(str(error), connection) from error
         connection.close()
         raise
+    except Damaged as error:
+        raise Damaged(str(error), connection) from error
     except OutboxError:
         connection.close()
         raise
@@ -191,15 +230,34 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     application_id = Store(connection).pragma("application_id")
     if not tables and not application_id:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        for statement in SCHEMA:
-            connection.execute(statement)
     elif application_id != APPLICATION_ID:
         raise OutboxError(f"{path}: a database of another program; point [outbox] path elsewhere")
+    if (version := Store(connection).pragma("user_version")) < SCHEMA_VERSION:
+        _bring_up(connection, version)
     connection.execute("PRAGMA journal_mode = WAL")  # after the schema, so that the header has it without the log
 
 
+def _bring_up(connection: sqlite3.Connection, version: int) -> None:
+    """Take the file from schema ``version`` to ours in one transaction, in the same time however much it holds."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for step in STEPS[version:]:
+            for statement in step:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    except sqlite3.Error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
 def _first_mistake(store: Store, path: Path, log_bytes: int) -> str:
-    """Look where a fixed time suffices: tables, the file's length, the counts, both ends of each queue."""
+    """Look where a fixed time suffices: tables, the file's length, the counts, both ends of each queue.
+
+    Raises:
+        Damaged: a count is not as it was written.
+    """
     for table, definition in TABLES.items():
         if store.definition(table) != definition:
             return f"its table {table} is not as it was made"
@@ -211,4 +269,5 @@ def _first_mistake(store: Store, path: Path, log_bytes: int) -> str:
         head = store.head("message", tally.number)
         if bool(tally.waiting) != bool(head) or store.last_seq(tally.number) > tally.last_seq:
             return f"the messages of {tally.destination} do not match their counts"
+    store.journal_depth()
     return ""

@@ -1,38 +1,24 @@
-"""Every SQL statement on rows. A method is a statement or two; transactions and meaning belong to the callers.
-
-The id of a row is the number of its destination and its sequence number packed into one integer, so that "the next
-message", "all up to this one" and "the oldest" are ends and ranges of the one B-tree, and no second index is written.
-"""
+"""Every SQL statement on messages, counts and state. A method is a statement or two; meaning belongs to the callers."""
 
 from __future__ import annotations
 
 import sqlite3
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
-from thingmeter.outbox.messages import NEVER, Message, SetAside
+from thingmeter.outbox import rows
+from thingmeter.outbox.journal import JournalDepth
+from thingmeter.outbox.messages import Message, SetAside
+from thingmeter.outbox.rows import LAST_SEQ, Damaged, Row, Stake, micros, moment, pack, whole
 from thingmeter.outbox.tallies import Tally
 
 Table: TypeAlias = Literal["message", "set_aside"]
 
-SEQ_BITS = 40  # a thousand messages a second for 34 years
-LAST_SEQ = (1 << SEQ_BITS) - 1
-MICROSECOND = timedelta(microseconds=1)
+JOURNAL_DEPTH = "outbox.journal"  # the durable value that says how much is in the journal: "ROWS BYTES"
 REASON_LENGTH = 1000  # an answer quoted in a reason may be of any length
-
-
-class Damaged(Exception):
-    """The file can't be what was written; its message says why. Seen inside this package only.
-
-    ``connection`` is open still where the file was found damaged as it was opened, and there is something to read.
-    """
-
-    def __init__(self, why: str, connection: sqlite3.Connection | None = None) -> None:
-        super().__init__(why)
-        self.connection = connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +31,20 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What a delete took away: the sequence numbers in order, and the payload bytes."""
+    """What a delete took away: the sequence numbers in order, the ledger's stake in each, and the payload bytes."""
 
     seqs: list[int]
+    stakes: list[Stake | None]
     bytes: int
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A stored message; ``sound`` is False where its bytes no longer match their checksum."""
+class AsideRow:
+    """A stored message that was set aside; ``sound`` and ``stake`` as those of a ``Row``."""
 
-    message: Message
+    entry: SetAside
     sound: bool
+    stake: Stake | None
 
 
 class Store:
@@ -65,50 +53,76 @@ class Store:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._run = connection.execute
 
-    def insert(self, number: int, message: Message) -> None:
-        """Add a message to those that wait."""
-        values = (_pack(number, message.seq), _micros(message.created), _checksum(message))
-        self._run("INSERT INTO message VALUES (?, ?, ?, ?, ?)", (*values, message.key, message.payload))
+    def insert(self, number: int, message: Message, stake: Stake | None = None) -> int:
+        """Add a message to those that wait; return the bytes of its payload as they are stored.
 
-    def insert_set_aside(self, number: int, entry: SetAside, *, sound: bool = True) -> None:
-        """Add a message to those set aside; one that is not ``sound`` keeps a checksum that can't match."""
+        One with a ``stake`` is compressed where that helps.
+        """
+        payload, plain_bytes = rows.compressed(message.payload) if stake else (message.payload, None)
+        frame = (pack(number, message.seq), micros(message.created), rows.checksum(message, stake))
+        tail = (*rows.stake_columns(stake), plain_bytes)
+        self._run("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*frame, message.key, payload, *tail))
+        return len(payload)
+
+    def insert_set_aside(self, number: int, entry: SetAside, stake: Stake | None, *, sound: bool = True) -> int:
+        """Add a message to those set aside, as ``insert`` does; one that is not ``sound`` can't match its checksum."""
         message = entry.message
-        checksum = _checksum(message) if sound else -1
-        values = (_pack(number, message.seq), _micros(message.created), checksum, _micros(entry.at))
-        texts = (entry.reason[:REASON_LENGTH], message.key, message.payload)
-        self._run("INSERT INTO set_aside VALUES (?, ?, ?, ?, ?, ?, ?)", (*values, *texts))
+        payload, plain_bytes = rows.compressed(message.payload) if stake else (message.payload, None)
+        checksum = rows.checksum(message, stake) if sound else -1
+        frame = (pack(number, message.seq), micros(message.created), checksum, micros(entry.at))
+        tail = (message.key, payload, *rows.stake_columns(stake), plain_bytes)
+        self._run(_INSERT_SET_ASIDE, (*frame, entry.reason[:REASON_LENGTH], *tail))
+        return len(payload)
 
     def remove(self, table: Table, number: int, first: int, last: int) -> Removed:
-        """Delete the rows of one destination from sequence number ``first`` to ``last``, both included."""
-        bounds = (_pack(number, first), _pack(number, last))
+        """Delete the rows of one destination from sequence number ``first`` to ``last``, both included.
+
+        Raises:
+            Damaged: the tree is out of order, so that others would go with them.
+        """
+        bounds = (pack(number, first), pack(number, last))
         found = self._run(_SIZES[table], bounds).fetchall()
         if found:
             self._run(_DELETE[table], bounds)
-        return Removed([row[0] & LAST_SEQ for row in found], sum(row[1] or 0 for row in found))
+        seqs = [row[0] & LAST_SEQ for row in found]
+        if any(later <= earlier for earlier, later in pairwise((first - 1, *seqs, last + 1))):
+            raise Damaged(f"rows {first} to {last} of destination {number} are out of order")
+        stakes = [rows.stake_from(day, amount) for _, _, day, amount in found]
+        return Removed(seqs, stakes, sum(row[1] or 0 for row in found))
 
     def head(self, table: Table, number: int) -> Head | None:
         """Return the oldest row of a destination."""
-        row = self._run(_HEAD[table], _whole(number)).fetchone()
-        return Head(row[0] & LAST_SEQ, _moment(row[1])) if row else None
+        row = self._run(_HEAD[table], whole(number)).fetchone()
+        return Head(row[0] & LAST_SEQ, moment(row[1])) if row else None
 
     def last_seq(self, number: int) -> int:
         """Return the sequence number of the newest message that waits, 0 without one."""
-        row = self._run(_LAST, _whole(number)).fetchone()
+        row = self._run(_LAST, whole(number)).fetchone()
         return row[0] & LAST_SEQ if row else 0
 
     def messages(self, tally: Tally, limit: int, *, newest_first: bool = False) -> Iterator[Row]:
         """Yield at most ``limit`` (negative: all) messages of a destination that wait, in order or against it."""
         query = _NEWEST_FIRST if newest_first else _IN_ORDER
-        for row_id, created, checksum, key, payload in self._run(query, (*_whole(tally.number), limit)):
-            message = _message(tally, row_id, created, key, payload)
-            yield Row(message, _checksum(message) == checksum)
+        for row_id, created, checksum, *content in self._run(query, (*whole(tally.number), limit)):
+            yield _row(tally, row_id, created, checksum, content)
 
-    def set_aside(self, tally: Tally, limit: int) -> list[SetAside]:
-        """Return at most ``limit`` (negative: all) messages of a destination that were set aside, oldest first."""
-        return [
-            SetAside(_message(tally, row_id, created, key, payload), reason, _moment(at))
-            for row_id, created, at, reason, key, payload in self._run(_SET_ASIDE, (*_whole(tally.number), limit))
-        ]
+    def set_aside(
+        self, tally: Tally, limit: int, *, first: int = 0, last: int = LAST_SEQ, newest_first: bool = False
+    ) -> Iterator[AsideRow]:
+        """Yield at most ``limit`` (negative: all) messages of a destination that were set aside, oldest first.
+
+        ``first`` and ``last`` are the sequence numbers between which they are.
+        """
+        query = _SET_ASIDE_NEWEST_FIRST if newest_first else _SET_ASIDE
+        bounds = (pack(tally.number, first), pack(tally.number, last))
+        for row_id, created, checksum, at, reason, *content in self._run(query, (*bounds, limit)):
+            row = _row(tally, row_id, created, checksum, content)
+            yield AsideRow(SetAside(row.message, reason, moment(at)), row.sound, row.stake)
+
+    def set_aside_seqs(self, number: int) -> list[int]:
+        """Return the sequence numbers of all messages of a destination that were set aside, in order."""
+        query = "SELECT id FROM set_aside WHERE id BETWEEN ? AND ? ORDER BY id"
+        return [row[0] & LAST_SEQ for row in self._run(query, whole(number))]
 
     def tallies(self) -> list[Tally]:
         """Return the tally of every destination."""
@@ -132,6 +146,21 @@ class Store:
         for name, value in state.items():
             self._run("REPLACE INTO state VALUES (?, ?)", (name, value))
 
+    def journal_depth(self) -> JournalDepth:
+        """Return how much is in the journal.
+
+        Raises:
+            Damaged: that can't be what was written.
+        """
+        words = (self.state(JOURNAL_DEPTH) or b"0 0").split()
+        if len(words) != 2 or not all(word.isdigit() for word in words):  # noqa: PLR2004  # rows and bytes
+            raise Damaged("how much is in the journal is not as it was written")
+        return JournalDepth(int(words[0]), int(words[1]))
+
+    def write_journal_depth(self, depth: JournalDepth) -> None:
+        """Write how much is in the journal."""
+        self.write_state({JOURNAL_DEPTH: f"{depth.rows} {depth.bytes}".encode()})
+
     def definition(self, table: str) -> str | None:
         """Return the statement that made ``table``, None without such a table."""
         row = self._run("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)).fetchone()
@@ -147,40 +176,20 @@ class Store:
             self._run("PRAGMA incremental_vacuum(1)")  # of a larger number Python's sqlite3 runs the first step only
 
 
-def _pack(number: int, seq: int) -> int:
-    return number << SEQ_BITS | min(seq, LAST_SEQ)
-
-
-def _whole(number: int) -> tuple[int, int]:
-    return _pack(number, 0), _pack(number, LAST_SEQ)
-
-
-def _checksum(message: Message) -> int:
-    frame = f"{message.seq} {_micros(message.created)} {message.key}"
-    return zlib.crc32(message.payload, zlib.crc32(frame.encode()))
-
-
-def _micros(at: datetime) -> int:
-    return (at - NEVER) // MICROSECOND
-
-
-def _moment(micros: object) -> datetime:
-    try:
-        return NEVER + micros * MICROSECOND if isinstance(micros, int) else NEVER  # a damaged row may say anything
-    except OverflowError:
-        return NEVER
-
-
-def _message(tally: Tally, row_id: int, created: object, key: object, payload: object) -> Message:
+def _row(tally: Tally, row_id: int, created: object, checksum: object, content: list[object]) -> Row:
     """Build a message of a row, whatever a damaged row says; its checksum tells them apart."""
+    key, stored, day, amount, plain_bytes = content
     key = key if isinstance(key, str) else ""
-    payload = payload if isinstance(payload, bytes) else b""
-    return Message(tally.destination, key, payload, row_id & LAST_SEQ, _moment(created))
+    payload = rows.plain(stored, plain_bytes)
+    message = Message(tally.destination, key, payload, row_id & LAST_SEQ, moment(created))
+    stake = rows.stake_from(day, amount)
+    sound = rows.checksum(message, stake) == checksum
+    return Row(message, sound, stake if sound else None)
 
 
 _SIZES: dict[Table, str] = {
-    "message": "SELECT id, LENGTH(payload) FROM message WHERE id BETWEEN ? AND ?",
-    "set_aside": "SELECT id, LENGTH(payload) FROM set_aside WHERE id BETWEEN ? AND ?",
+    "message": "SELECT id, LENGTH(payload), day, amount FROM message WHERE id BETWEEN ? AND ?",
+    "set_aside": "SELECT id, LENGTH(payload), day, amount FROM set_aside WHERE id BETWEEN ? AND ?",
 }
 _DELETE: dict[Table, str] = {
     "message": "DELETE FROM message WHERE id BETWEEN ? AND ?",
@@ -191,9 +200,21 @@ _HEAD: dict[Table, str] = {
     "set_aside": "SELECT id, created FROM set_aside WHERE id BETWEEN ? AND ? ORDER BY id LIMIT 1",
 }
 _LAST = "SELECT id FROM message WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1"
-_IN_ORDER = "SELECT id, created, checksum, key, payload FROM message WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"
-_NEWEST_FIRST = (
-    "SELECT id, created, checksum, key, payload FROM message WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?"
+_IN_ORDER = (
+    "SELECT id, created, checksum, key, payload, day, amount, plain_bytes"
+    " FROM message WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"
 )
-_SET_ASIDE = "SELECT id, created, at, reason, key, payload FROM set_aside WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"
-_WRITE_TALLY = "REPLACE INTO destination VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_NEWEST_FIRST = (
+    "SELECT id, created, checksum, key, payload, day, amount, plain_bytes"
+    " FROM message WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?"
+)
+_SET_ASIDE = (
+    "SELECT id, created, checksum, at, reason, key, payload, day, amount, plain_bytes"
+    " FROM set_aside WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"
+)
+_SET_ASIDE_NEWEST_FIRST = (
+    "SELECT id, created, checksum, at, reason, key, payload, day, amount, plain_bytes"
+    " FROM set_aside WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?"
+)
+_INSERT_SET_ASIDE = "INSERT INTO set_aside VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_WRITE_TALLY = "REPLACE INTO destination VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"

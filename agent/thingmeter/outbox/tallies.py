@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
+from thingmeter.outbox.journal import JournalDepth
 from thingmeter.outbox.messages import Depth, Priority
+from thingmeter.outbox.rows import Stake
 
 Outcome: TypeAlias = Literal[
     "delivered",
@@ -18,8 +20,9 @@ Outcome: TypeAlias = Literal[
     "dropped_age",
     "dropped_disk",
     "dropped_damage",
+    "dropped_hand",
 ]
-DROPPED: tuple[Outcome, ...] = ("dropped_bytes", "dropped_age", "dropped_disk", "dropped_damage")
+DROPPED: tuple[Outcome, ...] = ("dropped_bytes", "dropped_age", "dropped_disk", "dropped_damage", "dropped_hand")
 COUNTS = ("put", "waiting", "set_aside", "delivered", "unconfirmed", "replaced", *DROPPED)
 
 # Messages that left while they may have been in flight, kept until their outcome is known: more than any batch holds.
@@ -49,6 +52,7 @@ class Tally:
     dropped_age: int = 0
     dropped_disk: int = 0
     dropped_damage: int = 0
+    dropped_hand: int = 0
 
     def plus(self, **changes: int) -> Tally:
         """Return this tally with each named number changed by as much."""
@@ -67,6 +71,14 @@ class Tally:
         return replace(self, set_aside=kept, set_aside_bytes=left)
 
 
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A message that left while it may have been in flight: what it was counted as, and the ledger's stake in it."""
+
+    outcome: Outcome
+    stake: Stake | None
+
+
 @dataclass(slots=True)
 class Tallies:
     """The tallies by name, and what is known of messages that left the outbox while they may have been in flight.
@@ -74,17 +86,19 @@ class Tallies:
     Attributes:
         by_destination: one tally each.
         handed: per destination the highest sequence number that was given out to be sent.
-        gone: messages replaced or dropped after they had been given out, and as what they were counted. When the
-            destination accepts one nevertheless, the count moves to where it belongs.
+        gone: messages replaced or dropped after they had been given out. When the destination accepts one
+            nevertheless, the count moves to where it belongs.
+        journal: how much is in the journal.
     """
 
     by_destination: dict[str, Tally] = field(default_factory=dict)
     handed: dict[str, int] = field(default_factory=dict)
-    gone: dict[tuple[str, int], Outcome] = field(default_factory=dict)
+    gone: dict[tuple[str, int], Gone] = field(default_factory=dict)
+    journal: JournalDepth = field(default_factory=JournalDepth)
 
     def copy(self) -> Tallies:
         """Return a copy to work on, to be thrown away when the work fails."""
-        return Tallies(dict(self.by_destination), dict(self.handed), dict(self.gone))
+        return Tallies(dict(self.by_destination), dict(self.handed), dict(self.gone), self.journal)
 
     def get(self, destination: str) -> Tally | None:
         """Return the tally of ``destination``, None when nothing was ever put for it."""
@@ -105,10 +119,12 @@ class Tallies:
         if seqs:
             self.handed[destination] = max(seqs[-1], self.handed.get(destination, 0))
 
-    def leave(self, destination: str, seqs: list[int], outcome: Outcome) -> None:
+    def leave(self, destination: str, seqs: list[int], stakes: list[Stake | None], outcome: Outcome) -> None:
         """Remember which of the messages that leave as ``outcome`` may be in flight."""
         handed = self.handed.get(destination, 0)
-        self.gone.update({(destination, seq): outcome for seq in seqs if seq <= handed})
+        for seq, stake in zip(seqs, stakes, strict=True):
+            if seq <= handed:
+                self.gone[destination, seq] = Gone(outcome, stake)
         while len(self.gone) > MAXIMUM_GONE:
             del self.gone[next(iter(self.gone))]
 
@@ -120,6 +136,8 @@ class Tallies:
             bytes=sum(tally.waiting_bytes for tally in tallies),
             set_aside_rows=sum(tally.set_aside for tally in tallies),
             set_aside_bytes=sum(tally.set_aside_bytes for tally in tallies),
+            journal_rows=self.journal.rows,
+            journal_bytes=self.journal.bytes,
         )
 
     def counts(self, destination: str | None = None) -> dict[str, int]:
