@@ -81,6 +81,8 @@ KNOWN = st.sampled_from(
         "defender.custom_metric",
         "devrev",
         "devrev.uom",
+        "clock",
+        "topic",
         "outbox",
         "collectors.cpu",
     ]
@@ -89,6 +91,8 @@ KEYS = st.sampled_from(
     [
         *("name", "host", "port", "blocks", "tags", "where", "from", "type", "path", "interval_s", "x", "region"),
         *("role_alias", "endpoint_url", "token_file", "unit", "metric_name", "dimensions", "unique_dimension"),
+        *("route", "topic", "account_ref", "account_dimension", "window_s", "maximum_increase", "template", "metrics"),
+        *("maximum_request_bytes", "sync_wait_s"),
     ]
 )
 VALUES = st.sampled_from(

@@ -13,6 +13,7 @@ from config.device import Device
 from thingmeter.config.fields import extra, fields_of
 from thingmeter.config.settings import (
     Aws,
+    Clock,
     Collector,
     CustomMetric,
     Defender,
@@ -22,6 +23,7 @@ from thingmeter.config.settings import (
     Registration,
     Thing,
     Tls,
+    Topic,
     Unit,
     Uom,
 )
@@ -35,12 +37,14 @@ TABLES: list[tuple[type[Struct], dict[str, Any]]] = [
     (Mqtt, WHOLE["mqtt"]),
     (Tls, WHOLE["mqtt"]["tls"]),
     (Aws, WHOLE["aws"]),
+    (Clock, WHOLE["clock"]),
     (Registration, WHOLE["registration"]),
     (Defender, WHOLE["defender"]),
     (CustomMetric, WHOLE["defender"]["custom_metric"][0]),
     (DevRev, WHOLE["devrev"]),
-    (Uom, WHOLE["devrev"]["uom"][0]),
+    (Uom, WHOLE["devrev"]["uom"][1] | WHOLE["devrev"]["uom"][0]),  # which exclude each other in part
     (Unit, WHOLE["devrev"]["uom"][0]["unit"]),
+    (Topic, WHOLE["topic"]),
     (Outbox, WHOLE["outbox"]),
     (Collector, {**WHOLE["collectors"]["cpu"], "use": WHOLE["collectors"]["pump"]["use"]}),
 ]
@@ -89,19 +93,22 @@ def test_only_what_must_be_given_is_not_commented_out() -> None:
     assert given == {
         "thing": {},
         "mqtt": {"host": WHOLE["mqtt"]["host"], "tls": WHOLE["mqtt"]["tls"]},
+        "clock": {},
         "registration": {},
         "defender": {},
         "outbox": {},
     }
 
 
-def test_every_setting_is_explained_in_the_line_before_it() -> None:
-    lines = TEXT.splitlines()
+def test_every_setting_is_explained_in_the_line_before_it_where_it_first_stands() -> None:
+    table, explained, unexplained = "", set(), []
 
-    unexplained = [
-        line
-        for before, line in itertools.pairwise(lines)
-        if re.match(r"#?[a-z_]+ = ", line) and not before.startswith("# ")
-    ]
+    for before, line in itertools.pairwise(TEXT.splitlines()):
+        if header := re.match(r"#?\[+([a-z_.]+)", line):
+            table = header[1]
+        elif setting := re.match(r"#?([a-z_]+) = ", line):
+            key = (table, setting[1])
+            explained |= {key} if before.startswith("# ") else set()
+            unexplained += [line] if key not in explained else []
 
     assert unexplained == []

@@ -9,7 +9,7 @@ from config.device import MQTT, SMALLEST, THING, Device
 HERE = Path(__file__).parent
 
 
-@pytest.mark.parametrize("name", ["thirty_mistakes", "registration_mistakes"])
+@pytest.mark.parametrize("name", ["thirty_mistakes", "registration_mistakes", "usage_mistakes"])
 def test_every_mistake_is_a_problem_on_its_line(device: Device, name: str) -> None:
     device.write("group-readable.pem", "PEM", mode=0o640)
     expected = (HERE / f"{name}.txt").read_text(encoding="utf-8").splitlines()
@@ -43,7 +43,7 @@ def test_an_unknown_table_is_one_problem_whatever_is_in_it(device: Device) -> No
     (problem,) = problems
     assert problem == (
         "thingmeter.toml:3: [statsd]: unknown table; known here: "
-        "thing, mqtt, aws, registration, defender, devrev, outbox, collectors"
+        "thing, mqtt, aws, clock, registration, defender, devrev, topic, outbox, collectors"
     )
 
 

@@ -42,7 +42,8 @@ def fits(value: Any, rule: dict[str, Any]) -> bool:
         return fits_object(value, rule)
     if isinstance(value, list):
         return len(value) <= rule.get("maxItems", 1000) and all(fits(item, rule["items"]) for item in value)
-    return bool(rule.get("minimum", value) <= value <= rule.get("maximum", value))
+    above = rule.get("exclusiveMinimum")
+    return bool(rule.get("minimum", value) <= value <= rule.get("maximum", value)) and (above is None or value > above)
 
 
 def fits_object(value: dict[str, Any], rule: dict[str, Any]) -> bool:
@@ -92,6 +93,20 @@ def test_a_variable_keeps_the_schema() -> None:
 
 def test_a_choice_is_never_empty() -> None:
     assert not fits({"name": "x", "type": "number", "aggregate": ""}, SCHEMA["$defs"]["CustomMetric"])
+
+
+def test_an_increase_may_be_a_fraction() -> None:
+    assert fits(0.5, SCHEMA["$defs"]["Uom"]["properties"]["maximum_increase"])
+
+
+@pytest.mark.parametrize("increase", [0, -1, None, "5"])
+def test_an_increase_is_above_nothing(increase: object) -> None:
+    assert not fits(increase, SCHEMA["$defs"]["Uom"]["properties"]["maximum_increase"])
+
+
+@pytest.mark.parametrize("table", ["defender", "topic"])
+def test_what_is_published_needs_a_broker(table: str) -> None:
+    assert SCHEMA["dependentRequired"][table] == ["mqtt"]
 
 
 @pytest.mark.parametrize(("struct", "table", "field"), SHOWN)

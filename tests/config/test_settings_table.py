@@ -38,6 +38,7 @@ def test_every_row_has_four_cells() -> None:
 @pytest.mark.parametrize(("struct", "table", "field"), SHOWN)
 def test_every_number_has_bounds(struct: type[Struct], table: dict[str, Any], field: Any) -> None:
     del struct, table
-    bounds = (field.kind.meta.ge, field.kind.meta.le)
+    meta = field.kind.meta
+    bounds = (meta.gt if meta.ge is None else meta.ge, meta.le)
 
     assert field.kind.base not in {int, float} or None not in bounds

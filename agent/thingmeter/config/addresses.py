@@ -16,6 +16,7 @@ _PROXY = re.compile(
     r"http://(?:(?P<user>[^:@/\s]+)(?P<password>:[^@/]*)?@)?(?P<host>[^:@/\s\[\]]+|\[[^\]\s]+\]):(?P<port>[0-9]{1,5})/?"
 )
 _HIGHEST_PORT = 65_535
+_BASIC_INGEST = re.compile(r"\$aws/rules/[A-Za-z0-9_]{1,128}(?:/(?P<rest>.*))?")  # ruleName of CreateTopicRule
 _ENDPOINT = re.compile(r"(?P<host>[^:@/\s\[\]?#]+|\[[^\]\s]+\])(?::(?P<port>[0-9]{1,5}))?")
 
 # AWS IoT's own endpoints in every partition: an account's (with or without -ats), FIPS, dual stack and VPC endpoints.
@@ -98,14 +99,24 @@ def iot_region(host: str) -> str | None:
     return match["region"].lower() if match else None
 
 
-def topic_fault(topic: str) -> str | None:
-    """Return what keeps ``topic``, its {thing} already replaced, from being published to."""
+def topic_fault(topic: str, *, basic_ingest: bool = False) -> str | None:
+    """Return what keeps ``topic``, its {thing} already replaced, from being published to.
+
+    Args:
+        topic: its name.
+        basic_ingest: whether ``$aws/rules/RULE/...`` will do, too: straight to a rule of AWS IoT, and what stands
+            before the last part counts towards no limit. Source: AWS IoT Core, Basic Ingest.
+    """
     if "+" in topic or "#" in topic:
         return "must not hold + or #, which only subscriptions may"
     if "{" in topic or "}" in topic:
         return "may hold {thing}, and no other { or }"
-    if topic.startswith("$"):
-        return "must not begin with $, which brokers keep to themselves"
+    ingest = _BASIC_INGEST.fullmatch(topic) if basic_ingest else None
+    if ingest is not None:
+        topic = ingest["rest"] or ""
+    elif topic.startswith("$"):
+        besides = "; $aws/rules/RULE/... may, RULE of a-z A-Z 0-9 _ alone" if basic_ingest else ""
+        return f"must not begin with $, which brokers keep to themselves{besides}"
     if len(topic.encode()) > LONGEST_TOPIC_BYTES:
         return f"is {len(topic.encode())} bytes long, at most {LONGEST_TOPIC_BYTES} are allowed"
     if topic.count("/") > MOST_TOPIC_SLASHES:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from thingmeter.config.settings import Collector, Config, CustomMetric, Defender
+from thingmeter.config.settings import Collector, Config, CustomMetric, Defender, DevRev, Uom
 
 
 def with_collectors(config: Config, names: Iterable[str]) -> Config:
@@ -20,6 +20,11 @@ def with_collectors(config: Config, names: Iterable[str]) -> Config:
 def with_custom_metrics(defender: Defender, metrics: Iterable[CustomMetric]) -> Defender:
     """Return ``defender`` with these custom metrics and no others."""
     return replace(defender, custom_metric=tuple(metrics))
+
+
+def with_uoms(devrev: DevRev, uoms: Iterable[Uom]) -> DevRev:
+    """Return ``devrev`` with these UOMs and no others."""
+    return replace(devrev, uom=tuple(uoms))
 
 
 def with_registration(config: Config) -> Config:

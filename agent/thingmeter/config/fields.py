@@ -123,10 +123,10 @@ def fields_of(struct: type[Struct]) -> tuple[Field, ...]:
 def unwrap(annotation: Any) -> Kind:
     """Return ``annotation`` as base type and bounds; ``X | None`` counts as ``X``."""
     base, meta = annotation, Meta()
-    if get_origin(annotation) is Annotated:
-        base, meta = get_args(annotation)
     if get_origin(base) in (Union, types.UnionType):
-        base = next(option for option in get_args(base) if option is not type(None))
+        base = annotation = next(option for option in get_args(base) if option is not type(None))
+    if get_origin(base) is Annotated:
+        base, meta = get_args(base)
     return Kind(annotation, base, meta)
 
 

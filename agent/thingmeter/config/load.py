@@ -12,6 +12,7 @@ from thingmeter.config.places import KeyPath, Places
 from thingmeter.config.reading import Reading
 from thingmeter.config.rules import (
     read_aws,
+    read_clock,
     read_collectors,
     read_defender,
     read_devrev,
@@ -19,13 +20,14 @@ from thingmeter.config.rules import (
     read_outbox,
     read_registration,
     read_thing,
+    read_topic,
 )
 from thingmeter.config.settings import Config
 from thingmeter.config.wording import escape
 from thingmeter.errors import ConfigError
 
 DEFAULT_PATH = Path("/etc/thingmeter/thingmeter.toml")
-TABLES = ["thing", "mqtt", "aws", "registration", "defender", "devrev", "outbox", "collectors"]
+TABLES = ["thing", "mqtt", "aws", "clock", "registration", "defender", "devrev", "topic", "outbox", "collectors"]
 
 
 def default_path() -> Path:
@@ -64,9 +66,7 @@ def _read(reading: Reading, used: dict[KeyPath, tuple[str, ...]]) -> Config:
     thing = read_thing(reading)
     mqtt = read_mqtt(reading, thing)
     aws, region_variables = read_aws(reading, mqtt)
-    registration = read_registration(reading)
-    defender = read_defender(reading)
-    devrev = read_devrev(reading)
+    devrev = read_devrev(reading, thing)
     outbox, path_variables = read_outbox(reading)
     derived: dict[KeyPath, tuple[str, ...]] = {("aws", "region"): region_variables, ("outbox", "path"): path_variables}
     used.update({path: variables for path, variables in derived.items() if variables})
@@ -74,9 +74,11 @@ def _read(reading: Reading, used: dict[KeyPath, tuple[str, ...]]) -> Config:
         thing=thing,
         mqtt=mqtt,
         aws=aws,
-        registration=registration,
-        defender=defender,
+        clock=read_clock(reading),
+        registration=read_registration(reading),
+        defender=read_defender(reading),
         devrev=devrev,
+        topic=read_topic(reading, thing, devrev),
         outbox=outbox,
         collectors=read_collectors(reading),
         all_built_in=not reading.given(("collectors",)),

@@ -202,8 +202,8 @@ class Reading:
     def _items(self, value: Any, kind: Kind, path: KeyPath) -> Any:
         """Return an array as a tuple, or a table of strings as a dict, each item checked on its own line."""
         assert kind.item is not None  # noqa: S101 - told by the caller
-        limit = kind.meta.max_length
-        if limit is not None and len(value) > limit:
+        least, most = kind.meta.min_length or 0, kind.meta.max_length
+        if len(value) < least or (most is not None and len(value) > most):
             self.report(path, f"{len(value)} of them, must be {kind.allowed()}")
             return _MISFIT
         pairs = list(value.items() if isinstance(value, dict) else enumerate(value))

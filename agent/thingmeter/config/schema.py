@@ -15,6 +15,7 @@ from thingmeter.config.fields import Field, Kind, extra, fields_of
 from thingmeter.config.rules import COLLECTOR_NAME
 from thingmeter.config.settings import (
     Aws,
+    Clock,
     Collector,
     CustomMetric,
     Defender,
@@ -24,6 +25,7 @@ from thingmeter.config.settings import (
     Registration,
     Thing,
     Tls,
+    Topic,
     Unit,
     Uom,
 )
@@ -34,12 +36,14 @@ _STRUCTS: tuple[type[Struct], ...] = (
     Tls,
     Mqtt,
     Aws,
+    Clock,
     Registration,
     CustomMetric,
     Defender,
     Unit,
     Uom,
     DevRev,
+    Topic,
     Outbox,
     Collector,
 )
@@ -47,9 +51,11 @@ _TABLES: dict[str, type[Struct]] = {
     "thing": Thing,
     "mqtt": Mqtt,
     "aws": Aws,
+    "clock": Clock,
     "registration": Registration,
     "defender": Defender,
     "devrev": DevRev,
+    "topic": Topic,
     "outbox": Outbox,
 }
 _NOT_IN_TOML = {"name", "options"}  # fields of a Collector: the table's name, and its keys that are not settings
@@ -73,7 +79,7 @@ def schema() -> dict[str, Any]:
         "title": "thingmeter.toml",
         "type": "object",
         "properties": properties,
-        "dependentRequired": {"defender": ["mqtt"]},
+        "dependentRequired": {"defender": ["mqtt"], "topic": ["mqtt"]},
         "additionalProperties": False,
         "$defs": definitions,
     }
@@ -94,7 +100,7 @@ def _complete(definition: dict[str, Any], struct: type[Struct]) -> None:
 
 
 def _property(made: dict[str, Any], field: Field) -> dict[str, Any]:
-    made = _in_order(made, field.kind)
+    made = _in_order(_without_null(made), field.kind)
     if made.get("default") == "" or extra(field.kind.meta, "default"):
         made.pop("default", None)  # worked out by the loader: the description says how
     if isinstance(made.get("default"), tuple):
@@ -107,6 +113,12 @@ def _property(made: dict[str, Any], field: Field) -> dict[str, Any]:
         if isinstance(made.get(inner), dict):
             made[inner] = _or_reference(_in_order(made[inner], field.kind.item))
     return {**notes, **_or_reference(made)}
+
+
+def _without_null(made: dict[str, Any]) -> dict[str, Any]:
+    """Return ``made`` without the choice of null, which TOML has no word for: what is not set is left out."""
+    (option,) = (one for one in made.get("anyOf", ({},)) if one.get("type") != "null")
+    return {**option, **{key: value for key, value in made.items() if key != "anyOf"}}
 
 
 def _in_order(made: dict[str, Any], kind: Kind | None) -> dict[str, Any]:

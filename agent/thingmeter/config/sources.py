@@ -37,9 +37,11 @@ def sources(config: Config) -> tuple[Source, ...]:
         (("thing",), config.thing),
         (("mqtt",), config.mqtt),
         (("aws",), config.aws),
+        (("clock",), config.clock),
         (("registration",), config.registration),
         (("defender",), config.defender),
         (("devrev",), config.devrev),
+        (("topic",), config.topic),
         (("outbox",), config.outbox),
         *((("collectors", collector.name), collector) for collector in config.collectors),
     ]
@@ -69,5 +71,5 @@ def _sources(config: Config, table: KeyPath, struct: Struct) -> Iterator[Source]
 def _source(config: Config, path: KeyPath, value: Any) -> Source:
     *table, key = map(str, path)
     variables = config.places.environment.get(path, ())
-    shown = MASK if any(map(is_secret, variables)) else show(value, key=key)
+    shown = MASK if any(map(is_secret, variables)) else show("" if value is None else value, key=key)
     return Source(".".join(table), key, shown, config.places.origin(path))

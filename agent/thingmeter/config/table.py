@@ -9,6 +9,7 @@ from msgspec import Struct
 from thingmeter.config.fields import Field, extra, fields_of
 from thingmeter.config.settings import (
     Aws,
+    Clock,
     Collector,
     CustomMetric,
     Defender,
@@ -18,6 +19,7 @@ from thingmeter.config.settings import (
     Registration,
     Thing,
     Tls,
+    Topic,
     Unit,
     Uom,
 )
@@ -28,12 +30,14 @@ _TABLES: tuple[tuple[str, type[Struct]], ...] = (
     ("[mqtt]", Mqtt),
     ("[mqtt.tls]", Tls),
     ("[aws]", Aws),
+    ("[clock]", Clock),
     ("[registration]", Registration),
     ("[defender]", Defender),
     ("[[defender.custom_metric]]", CustomMetric),
     ("[devrev]", DevRev),
     ("[[devrev.uom]]", Uom),
     ("[devrev.uom.unit]", Unit),
+    ("[topic]", Topic),
     ("[outbox]", Outbox),
     ("[collectors.NAME]", Collector),
 )

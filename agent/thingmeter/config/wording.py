@@ -14,7 +14,7 @@ BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _SECRET_KEY = re.compile(r"pass(word|wd|phrase)|secret|token|credential|(api|private|access)_?key", re.IGNORECASE)
 _FILE_KEY = re.compile(r"(_file|_path|_directory|_endpoint)$", re.IGNORECASE)
 _INLINE_PASSWORD = re.compile(r"(://[^\s/@:]*:)[^\s/]*@")
-_JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}")  # the beginning of every JSON Web Token: {" in base64
+_JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{4,}")  # the beginning of every JSON Web Token: {" in base64
 _OPAQUE_TOKEN = re.compile(r"(?:Bearer )?(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[A-Za-z0-9_+=-]{32,}")
 _SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\", '"': '\\"'}
 _LONGEST_DECIMAL_BITS = 256  # beyond it hexadecimal, which has no limit on digits (sys.set_int_max_str_digits)

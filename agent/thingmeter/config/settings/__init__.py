@@ -7,6 +7,7 @@ a number of tables is).
 """
 
 from thingmeter.config.settings.aws import REGION, REGION_WORDS, Aws
+from thingmeter.config.settings.clock import Clock
 from thingmeter.config.settings.collectors import Collector
 from thingmeter.config.settings.config import Config
 from thingmeter.config.settings.defender import (
@@ -18,11 +19,13 @@ from thingmeter.config.settings.defender import (
     Defender,
     MetricType,
 )
-from thingmeter.config.settings.devrev import AggregationType, DevRev, Unit, UnitType, Uom
+from thingmeter.config.settings.devrev import DevRev
 from thingmeter.config.settings.mqtt import Mqtt, Tls
 from thingmeter.config.settings.outbox import Outbox
 from thingmeter.config.settings.registration import Registration
 from thingmeter.config.settings.thing import THING_NAME, THING_NAME_WORDS, Thing
+from thingmeter.config.settings.topic import Topic
+from thingmeter.config.settings.uom import AggregationType, Unit, UnitType, Uom
 
 __all__ = [
     "AGGREGATES",
@@ -35,6 +38,7 @@ __all__ = [
     "AggregationType",
     "Aws",
     "Block",
+    "Clock",
     "Collector",
     "Config",
     "CustomMetric",
@@ -46,6 +50,7 @@ __all__ = [
     "Registration",
     "Thing",
     "Tls",
+    "Topic",
     "Unit",
     "UnitType",
     "Uom",

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from thingmeter.config.places import Places
 from thingmeter.config.settings.aws import Aws
+from thingmeter.config.settings.clock import Clock
 from thingmeter.config.settings.collectors import Collector
 from thingmeter.config.settings.defender import Defender
 from thingmeter.config.settings.devrev import DevRev
@@ -13,6 +14,7 @@ from thingmeter.config.settings.mqtt import Mqtt
 from thingmeter.config.settings.outbox import Outbox
 from thingmeter.config.settings.registration import Registration
 from thingmeter.config.settings.thing import Thing
+from thingmeter.config.settings.topic import Topic
 from thingmeter.errors import Problem
 
 
@@ -28,9 +30,11 @@ class Config(Struct, frozen=True, kw_only=True):
     thing: Thing
     mqtt: Mqtt | None = None
     aws: Aws | None = None
+    clock: Clock = Clock()
     registration: Registration = Registration()
     defender: Defender | None = None
     devrev: DevRev | None = None
+    topic: Topic | None = None
     outbox: Outbox = Outbox()
     collectors: tuple[Collector, ...] = ()
     all_built_in: bool = False

@@ -1,120 +1,13 @@
-"""[devrev] and [[devrev.uom]].
-
-Names, patterns and limits are those of DevRev's beta API, ``uoms.create``. What it sets no limit for has none here.
-"""
+"""[devrev]."""
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-_NAME: Final = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
-_NAME_WORDS: Final = "1 to 64 (the limit of DevRev) of the characters a-z A-Z 0-9 _, the first no digit"
-_ID: Final = r"^[!-~]{1,512}$"
-_ID_WORDS: Final = "an id of DevRev such as PROD-1"
-_MOST_DIMENSIONS: Final = 12
-
-UnitType = Literal["number", "boolean"]
-AggregationType = Literal["sum", "minimum", "maximum", "latest", "oldest", "unique_count", "running_total", "duration"]
-
-
-class Unit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[devrev.uom.unit]: what is counted."""
-
-    name: Annotated[
-        str,
-        Meta(
-            description="of the unit, for people",
-            pattern=r"\S",
-            examples=["litre"],
-            extra={"allowed": "a string that is not blank"},
-        ),
-    ]
-    type: Annotated[
-        UnitType,
-        Meta(description="of the values; cannot be changed later; a boolean is 1 or 0", examples=["number"]),
-    ]
-
-
-class Uom(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[[devrev.uom]]: a unit of measurement declared to DevRev."""
-
-    metric_name: Annotated[
-        str,
-        Meta(
-            description="as registered with DevRev; cannot be changed there later",
-            pattern=_NAME,
-            examples=["pumped_litres"],
-            extra={"allowed": _NAME_WORDS},
-        ),
-    ]
-    name: Annotated[
-        str,
-        Meta(
-            description="of the UOM, for people",
-            pattern=r"\S",
-            examples=["Litres pumped"],
-            extra={"allowed": "a string that is not blank"},
-        ),
-    ]
-    product_id: Annotated[
-        str,
-        Meta(description="the product that is metered", pattern=_ID, examples=["PROD-1"], extra={"allowed": _ID_WORDS}),
-    ]
-    part_id: Annotated[
-        str,
-        Meta(
-            description="the part of the product that the records belong to as well",
-            pattern=_ID,
-            examples=["CAPL-1"],
-            extra={"allowed": "an id of DevRev such as CAPL-1", "default": "none"},
-        ),
-    ] = ""
-    description: Annotated[
-        str,
-        Meta(
-            description="what the UOM measures, for people",
-            examples=["Water through the main pump"],
-            extra={"default": "none"},
-        ),
-    ] = ""
-    unit: Annotated[
-        Unit,
-        Meta(
-            description="what is counted",
-            examples=[{"name": "litre", "type": "number"}],
-            extra={"allowed": 'a table such as { name = "litre", type = "number" }'},
-        ),
-    ]
-    aggregation_type: Annotated[
-        AggregationType,
-        Meta(description="what DevRev folds the records of a billing period into", examples=["sum"]),
-    ]
-    unique_dimension: Annotated[
-        str,
-        Meta(
-            description="the dimension whose distinct values count; cannot be changed later",
-            pattern=_NAME,
-            examples=["line"],
-            extra={
-                "allowed": 'one of dimensions; needed for the aggregation types "unique_count" and "running_total"',
-                "default": "none",
-            },
-        ),
-    ] = ""
-    dimensions: Annotated[
-        tuple[Annotated[str, Meta(pattern=_NAME, extra={"allowed": _NAME_WORDS})], ...],
-        Meta(
-            description="the keys that records of the UOM are told apart by",
-            max_length=_MOST_DIMENSIONS,
-            examples=[["site", "line"]],
-            extra={
-                "allowed": f"an array of at most {_MOST_DIMENSIONS} names (the limit of DevRev), each {_NAME_WORDS}",
-                "default": "none",
-            },
-        ),
-    ] = ()
+from thingmeter.config.settings.reference import reference
+from thingmeter.config.settings.uom import Uom
 
 
 class DevRev(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -122,6 +15,9 @@ class DevRev(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     Attributes:
         endpoint_url: without a slash at its end.
+        topic: ``{thing}`` replaced; empty where ``route`` is "https" and none is given.
+        account_ref: for every UOM that names none of its own, neither as a reference nor by a dimension; so are
+            ``org_ref`` and ``user_ref``.
     """
 
     registration: Annotated[
@@ -158,7 +54,7 @@ class DevRev(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             examples=["/etc/thingmeter/devrev-token"],
             extra={
                 "allowed": "the path of a file that only its owner may read (mode 0600 or 0400)",
-                "default": 'none; needed unless registration is "off"',
+                "default": 'none; needed where UOMs are registered, and where records go by the route "https"',
             },
         ),
     ] = ""
@@ -171,4 +67,61 @@ class DevRev(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra={"allowed": '"Bearer" or ""'},
         ),
     ] = "Bearer"
+    route: Annotated[
+        Literal["https", "mqtt"],
+        Meta(
+            description='how usage records go to DevRev: "https": straight; "mqtt": to topic, from where something in '
+            "the cloud that holds the token posts them on"
+        ),
+    ] = "https"
+    topic: Annotated[
+        str,
+        Meta(
+            description='the topic that the route "mqtt" publishes to; {thing} is replaced; $aws/rules/RULE/... is '
+            "Basic Ingest, straight to a rule",
+            min_length=1,
+            examples=["usage/{thing}"],
+            extra={
+                "allowed": "a topic of at most 256 bytes and 7 slashes, without + and #; of $aws/rules/RULE/... "
+                "what comes behind RULE/ counts",
+                "default": 'none; needed where route is "mqtt"',
+            },
+        ),
+    ] = ""
+    account_ref: Annotated[str, reference("the account that records are billed to", "ACC-123")] = ""
+    org_ref: Annotated[str, reference("the organisation of that account that records belong to", "ORG-1")] = ""
+    user_ref: Annotated[str, reference("the user of that account that records belong to", "USER-1")] = ""
+    window_s: Annotated[
+        int,
+        Meta(
+            description="the samples of so many seconds become one record of each series; 900 is divided by it, so "
+            "that no record straddles two billing periods in any time zone",
+            ge=1,
+            le=900,
+            extra={"allowed": "a divisor of 900, from 1 to 900 (seconds)"},
+        ),
+    ] = 900
+    maximum_points: Annotated[int, Meta(description="the most records in one request", ge=1, le=10_000)] = 500
+    maximum_request_bytes: Annotated[
+        int,
+        Meta(
+            description="the size of one request at most",
+            ge=32_768,
+            le=4_194_304,
+            extra={
+                "allowed": "an integer from 32768 to 4194304 (bytes); to 131072, the limit of AWS IoT, where route is "
+                '"mqtt"',
+                "default": '262144; 131072 where route is "mqtt"',
+            },
+        ),
+    ] = 262_144
+    dedupe_horizon_s: Annotated[
+        int,
+        Meta(
+            description="how long DevRev is trusted to know a record again: one that may have arrived and would count "
+            "twice is set aside for a person instead of sent again after that",
+            ge=60,
+            le=31_536_000,
+        ),
+    ] = 86_400
     uom: Annotated[tuple[Uom, ...], Meta(description="the units of measurement declared to DevRev")] = ()

@@ -35,8 +35,8 @@ class Outbox(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     journal_interval_s: Annotated[
         int,
         Meta(
-            description="how often samples that feed usage are committed; has no effect before the version that brings "
-            "usage records",
+            description="how often samples that feed usage are committed; those of the last such seconds are what a "
+            "crash can lose; counters lose nothing",
             ge=1,
             le=3600,
         ),
