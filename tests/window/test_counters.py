@@ -40,6 +40,24 @@ def test_a_counter_that_never_resets_and_fell_counts_only_from_there_on() -> Non
     assert counters_of(100, 150, 20, 30, resets="never").unreported({}) == {SERIES: 60}
 
 
+def test_a_second_restart_before_a_series_was_seen_after_a_reboot_loses_nothing_of_it() -> None:
+    before = counters_of(100)
+    restarted = Counters("boot-2", before.state())
+
+    again = counters_of(150, counters=Counters("boot-2", restarted.state()))
+
+    assert again.unreported({}) == {SERIES: 150}
+
+
+def test_a_restart_after_a_series_was_seen_since_the_reboot_counts_its_rise() -> None:
+    seen = counters_of(20, counters=Counters("boot-2", counters_of(100).state()))
+    seen.settle(seen.unreported({}))
+
+    again = counters_of(150, counters=Counters("boot-2", seen.state()))
+
+    assert again.unreported({}) == {SERIES: 130}
+
+
 def test_what_was_settled_is_not_reported_again() -> None:
     counters = counters_of(100, 130)
     carried = counters.unreported({})

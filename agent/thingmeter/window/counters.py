@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from thingmeter.metrics import Dimensions, Sample
@@ -32,9 +32,10 @@ SERIES_LIMIT = 2000  # series with a baseline; beyond it the one seen longest ag
 class Counters:
     """Baselines and unreported increases of every series. Not thread-safe: its owner holds a lock."""
 
-    def __init__(self, boot_id: str, stored: bytes | None = None) -> None:
-        """Begin with what ``state()`` gave before; what cannot be read begins anew."""
+    def __init__(self, boot_id: str, stored: bytes | None = None, *, limit: int = SERIES_LIMIT) -> None:
+        """Begin with what ``state()`` gave before; what cannot be read begins anew. ``limit``: of series."""
         self._boot_id = boot_id
+        self._limit = limit
         self._baselines: dict[Series, int | float] = {}
         self._unreported: dict[Series, int | float] = {}
         self._before_boot: set[Series] = set()
@@ -47,16 +48,17 @@ class Counters:
 
     def _restore(self, stored: bytes) -> None:
         document = json.loads(stored)
-        baselines, amounts = {}, {}
-        for name, dimensions, baseline, unreported in document["series"]:
+        baselines, amounts, not_seen = {}, {}, set()
+        for name, dimensions, baseline, unreported, *seen in document["series"]:
             if not (math.isfinite(baseline) and math.isfinite(unreported)):
                 raise ValueError(f"{name}: not a number")
             series = (str(name), tuple((str(key), str(value)) for key, value in dimensions))
             baselines[series] = baseline
             if unreported > 0:
                 amounts[series] = unreported
-        if document["boot_id"] != self._boot_id:
-            self._before_boot = set(baselines)
+            if seen == [False]:
+                not_seen.add(series)
+        self._before_boot = not_seen if document["boot_id"] == self._boot_id else set(baselines)
         self._baselines, self._unreported = baselines, amounts
 
     def add(self, sample: Sample) -> None:
@@ -67,8 +69,8 @@ class Counters:
         baseline = self._baselines.pop(series, None)
         self._baselines[series] = value  # at the end: the first in the dict is the one seen longest ago
         if baseline is None:
-            if len(self._baselines) > SERIES_LIMIT:
-                self._forget(next(iter(self._baselines)))
+            if len(self._baselines) > self._limit:
+                self.forget(next(iter(self._baselines)))
             return
         rebooted = series in self._before_boot and sample.metric.resets == "boot"
         self._before_boot.discard(series)
@@ -79,12 +81,6 @@ class Counters:
         if value > baseline:
             self._unreported[series] = self._unreported.get(series, 0) + value - baseline
 
-    def _forget(self, series: Series) -> None:
-        del self._baselines[series]
-        self._lost += series in self._unreported
-        self._unreported.pop(series, None)
-        self._before_boot.discard(series)
-
     def take_lost(self) -> int:
         """Return how many series were forgotten with something unreported since the last call."""
         lost, self._lost = self._lost, 0
@@ -93,6 +89,28 @@ class Counters:
     def seen(self, series: Series) -> bool:
         """Return whether the series has a baseline, so that no increase means zero and not unknown."""
         return series in self._baselines
+
+    def has_room(self, series: Series, limit: int) -> bool:
+        """Return whether ``limit`` series are room enough for this one beside the others; for a known one they are."""
+        return series in self._baselines or len(self._baselines) < limit
+
+    def oldest(self) -> Series | None:
+        """Return the series that was seen longest ago; None without any."""
+        return next(iter(self._baselines), None)
+
+    def forget(self, series: Series) -> None:
+        """Drop all that is known of a series; its next sight is the first."""
+        del self._baselines[series]
+        self._lost += series in self._unreported
+        self._unreported.pop(series, None)
+        self._before_boot.discard(series)
+
+    def keep(self, is_wanted: Callable[[str, Dimensions], bool]) -> int:
+        """Drop every series that is not wanted; return how many."""
+        unwanted = [series for series in self._baselines if not is_wanted(*series)]
+        for series in unwanted:
+            self.forget(series)
+        return len(unwanted)
 
     def unreported(self, in_flight: Amounts) -> dict[Series, int | float]:
         """Return what each series grew by and no settled message carried, less what is in flight now."""
@@ -117,7 +135,7 @@ class Counters:
     def state(self) -> bytes:
         """Return everything as JSON for the outbox."""
         series = [
-            [name, dimensions, baseline, self._unreported.get((name, dimensions), 0)]
-            for (name, dimensions), baseline in self._baselines.items()
-        ]
+            [*series, baseline, self._unreported.get(series, 0), series not in self._before_boot]
+            for series, baseline in self._baselines.items()
+        ]  # the last: whether it was seen since the boot
         return json.dumps({"boot_id": self._boot_id, "series": series}, separators=(",", ":")).encode()

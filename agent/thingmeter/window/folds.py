@@ -1,7 +1,7 @@
 """One fold per aggregation: takes samples one by one, gives the value of the period.
 
-Each fold holds a bounded amount however many samples come: the number folds a few floats, the list folds at most
-``LIST_LIMIT`` values. Sums are exact: integers are added as integers, floats without rounding until the end.
+Each fold holds a bounded amount however many samples come: the number folds a few numbers, the list folds at most
+``LIST_LIMIT`` values. Sums are exact, see ``exact.py``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Literal, Protocol, TypeAlias
 
 from thingmeter.metrics import PointValue, Value
+from thingmeter.window.exact import ExactSum
 
 Aggregation: TypeAlias = Literal["last", "mean", "minimum", "maximum", "sum", "increase", "values", "distinct"]
 
@@ -30,47 +31,11 @@ class Fold(Protocol):
         """Return the value and the time it stands for (None: the window's end), or None when there is no value."""
 
 
-class _Sum:
-    """An exact running sum: integers apart, floats as non-overlapping partial sums (Shewchuk 1997)."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._integers = 0
-        self._partials: list[float] = []
-
-    def add(self, value: float) -> None:
-        self.count += 1
-        if isinstance(value, int):
-            self._integers += value
-        else:
-            self._add_float(value)
-
-    def _add_float(self, value: float) -> None:
-        kept = []
-        for partial in self._partials:
-            large, small = (value, partial) if abs(value) >= abs(partial) else (partial, value)
-            value = large + small
-            error = small - (value - large)
-            if error:
-                kept.append(error)
-        self._partials = [*kept, value]
-
-    def total(self) -> int | float:
-        if not self._partials:
-            return self._integers
-        parts, rest = list(self._partials), self._integers
-        while rest:  # an integer beyond 2**53 is several floats
-            part = float(rest)
-            parts.append(part)
-            rest -= int(part)
-        return math.fsum(parts)
-
-
 class _Total:
     """The sum of all values, and with ``mean`` that sum divided by their count."""
 
     def __init__(self, *, mean: bool) -> None:
-        self._sum = _Sum()
+        self._sum = ExactSum()
         self._mean = mean
 
     def add(self, value: Value, at: datetime) -> None:  # noqa: ARG002  # a sum stands for the whole window
