@@ -4,16 +4,27 @@ Wall time steps, in both directions and by any amount: a device without a batter
 and jumps once a server answers. So durations come from ``monotonic()``, what must outlive a suspend from
 ``boottime()``, and ``now()`` is for timestamps only.
 
+A wall time can be plausible and wrong: without such a clock many devices begin with the time of their last shutdown.
+``WallTime`` says from when on it is believed.
+
 Sources: clock_gettime(2), adjtimex(2), random(4) (/proc/sys/kernel/random/boot_id).
 """
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
+from thingmeter.protocols import Clock
+
+logger = logging.getLogger(__name__)
+
+RELEASED = datetime(2025, 7, 1, tzinfo=UTC)  # this version is younger: a wall time before is wrong
+SET = "the clock is set"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 _CLOCK_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # Linux alone has it
@@ -59,6 +70,56 @@ class SystemClock:
         ``ProtectClock=yes``) forbids even this reading.
         """
         return _is_disciplined(*_adjtimex())
+
+
+class WallTime:
+    """Whether the wall time is believed. Its methods may be called from any thread.
+
+    It is not while it is earlier than ``RELEASED``; and not during the first ``sync_wait_s`` seconds of a boot while
+    the kernel says that nothing synchronises it. A machine that nothing ever synchronises is believed after that, and
+    the log says so. Once believed, only a step to before ``RELEASED`` takes that back.
+
+    Attributes:
+        clock: whose wall time.
+
+    Args:
+        clock: as above.
+        sync_wait_s: 0 believes any time from ``RELEASED`` on at once.
+    """
+
+    def __init__(self, clock: Clock, sync_wait_s: float) -> None:
+        self.clock = clock
+        self._sync_wait_s = sync_wait_s
+        self._lock = threading.Lock()
+        self._is_believed = False
+        self._is_missed = False
+
+    def is_set(self) -> bool:
+        """Return whether the wall time is believed now; changes are logged."""
+        with self._lock:
+            is_late_enough = self.clock.now() >= RELEASED
+            why = self._why_believed() if is_late_enough else ""
+            if not why:
+                self._miss(is_late_enough=is_late_enough)
+            elif self._is_missed:
+                self._is_missed = False
+                logger.log(logging.INFO if why == SET else logging.WARNING, "%s", why)
+            return bool(why)
+
+    def _why_believed(self) -> str:
+        if not self._is_believed:
+            waited = self.clock.boottime() >= self._sync_wait_s
+            if waited and self._is_missed and not self.clock.synchronised():
+                self._is_believed = True
+                return f"nothing has synchronised the clock within {self._sync_wait_s:g} s; it is trusted as it is"
+            self._is_believed = waited or self.clock.synchronised()
+        return SET if self._is_believed else ""
+
+    def _miss(self, *, is_late_enough: bool) -> None:
+        if not self._is_missed:
+            self._is_missed = True
+            why = "not synchronised yet" if is_late_enough else "earlier than this version of thingmeter"
+            logger.warning("the clock is not set (%s): usage is kept with the time since boot", why)
 
 
 def _adjtimex() -> tuple[int, int]:
