@@ -2,13 +2,13 @@
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import pytest
 
 from thingmeter.clock import SystemClock
-from thingmeter.delivery import RETRY_CAP_S, Delivery, Route
-from thingmeter.errors import OutboxError, Rejected, Throttled, Unconfirmed, Unreachable
+from thingmeter.delivery import CREDENTIALS_LOOK_S, RETRY_CAP_S, Delivery, Route
+from thingmeter.errors import DeliveryError, Denied, OutboxError, Rejected, Throttled, Unconfirmed, Unreachable
 from thingmeter.health import Health
 from thingmeter.outbox import Message, Outbox
 from thingmeter.testing import ManualClock, ScriptedTransport
@@ -24,7 +24,16 @@ class PlainSource:
     def take(self) -> Message | None:
         return self.outbox.next("defender")
 
-    def settle(self) -> Mapping[str, bytes]:
+    def accepted(self, message: Message) -> None:
+        self.outbox.acknowledge(message, state=self.settle())
+
+    def rejected(self, message: Message, reason: str) -> None:
+        self.outbox.set_aside(message, reason, state=self.settle())
+
+    def unconfirmed(self, message: Message, reason: str) -> None:
+        self.outbox.retire(message, reason, state=self.settle())
+
+    def settle(self) -> dict[str, bytes]:
         self.settled += 1
         return {"settled": str(self.settled).encode()}
 
@@ -33,14 +42,14 @@ class PlainSource:
 
 
 class FailingSource(PlainSource):
-    """A source whose first ``settle()`` raises; ``released`` is called after each message."""
+    """A source whose first outcome raises before it is committed; ``released`` is called after each message."""
 
     def __init__(self, outbox: Outbox, error: Exception, released: Callable[[], None] = lambda: None) -> None:
         super().__init__(outbox)
         self.errors = [error]
         self.released = released
 
-    def settle(self) -> Mapping[str, bytes]:
+    def settle(self) -> dict[str, bytes]:
         if self.errors:
             raise self.errors.pop()
         return super().settle()
@@ -221,3 +230,80 @@ def test_what_is_kept_settles_nothing(outbox: Outbox, clock: ManualClock, outcom
     delivery_of(outbox, ScriptedTransport(outcome), clock).step()
 
     assert outbox.state("settled") is None
+
+
+def test_a_message_of_any_queue_wakes_the_delivery(outbox: Outbox) -> None:
+    delivered = threading.Event()
+
+    class Queues(PlainSource):
+        def take(self) -> Message | None:
+            return outbox.next("devrev.litres")
+
+        def accepted(self, message: Message) -> None:
+            super().accepted(message)
+            delivered.set()
+
+    route = Route("devrev", Queues(outbox), ScriptedTransport(), lambda: 0, queues=("devrev.hours", "devrev.litres"))
+    delivery = Delivery(route, outbox, SystemClock(), Health())
+    delivery.start()
+
+    outbox.put("devrev.litres", "1", b"payload")
+
+    assert delivered.wait(20)
+    assert delivery.stop(2)
+
+
+@pytest.mark.parametrize("error", [Unreachable("timeout"), Throttled("slower", after_s=1), Denied("401")])
+def test_why_a_message_is_kept_is_told(outbox: Outbox, clock: ManualClock, error: DeliveryError) -> None:
+    put(outbox, 1)
+    told: list[DeliveryError] = []
+    route = Route("defender", PlainSource(outbox), ScriptedTransport(error), lambda: 0, kept=told.append)
+
+    Delivery(route, outbox, clock, Health()).step()
+
+    assert told == [error]
+
+
+def denied_again_and_again(outbox: Outbox, clock: ManualClock, version: Callable[[], str]) -> Delivery:
+    """Return a delivery whose back-off after many refusals is long."""
+    transport = ScriptedTransport(*[Denied("401")] * 20)
+    route = Route("defender", PlainSource(outbox), transport, lambda: 0, version=version)
+    delivery = Delivery(route, outbox, clock, Health())
+    for _ in range(20):
+        clock.advance(RETRY_CAP_S)
+        delivery.step()
+    return delivery
+
+
+def test_new_credentials_end_the_back_off(outbox: Outbox, clock: ManualClock) -> None:
+    put(outbox, 1)
+    versions = ["old"]
+    delivery = denied_again_and_again(outbox, clock, lambda: versions[0])
+    versions[0] = "new"
+
+    delivery.step()
+
+    assert waiting(outbox) == []
+
+
+def test_credentials_are_looked_at_each_minute_while_they_are_refused(outbox: Outbox, clock: ManualClock) -> None:
+    put(outbox, 1)
+    delivery = denied_again_and_again(outbox, clock, lambda: "old")
+
+    assert delivery.step() <= CREDENTIALS_LOOK_S
+
+
+def test_credentials_that_were_replaced_during_the_attempt_are_tried_at_once(
+    outbox: Outbox, clock: ManualClock
+) -> None:
+    put(outbox, 1)
+    versions = iter(["old", "new", "new"])
+    route = Route(
+        "defender", PlainSource(outbox), ScriptedTransport(Denied("401")), lambda: 0, version=lambda: next(versions)
+    )
+    delivery = Delivery(route, outbox, clock, Health())
+    delivery.step()
+
+    delivery.step()
+
+    assert waiting(outbox) == []

@@ -45,10 +45,14 @@ def bytes_in(message: Message | None) -> Any:
     return json.loads(message.payload)["metrics"].get("network_stats", {}).get("bytes_in")
 
 
-def publish(reporting: Reporting, outbox: Outbox) -> None:
+def taken(reporting: Reporting) -> Message:
     message = reporting.take()
     assert message is not None
-    outbox.acknowledge(message, state=reporting.settle())
+    return message
+
+
+def publish(reporting: Reporting) -> None:
+    reporting.accepted(taken(reporting))
     reporting.release()
 
 
@@ -81,12 +85,10 @@ def test_a_report_that_was_replaced_loses_no_increase(
     assert [waiting.key for waiting in outbox.waiting("defender", 10)] == [message.key if message else ""]
 
 
-def test_a_published_increase_is_not_reported_again(
-    start: Callable[[], Reporting], outbox: Outbox, clock: ManualClock
-) -> None:
+def test_a_published_increase_is_not_reported_again(start: Callable[[], Reporting], clock: ManualClock) -> None:
     reporting = start()
     report_each(reporting, clock, 100, 150)
-    publish(reporting, outbox)
+    publish(reporting)
     collect(reporting, clock, 175)
 
     assert bytes_in(reporting.report()) == 25
@@ -117,12 +119,10 @@ def test_an_increase_whose_report_failed_in_flight_comes_with_a_later_one(
     assert bytes_in(reporting.report()) == 76
 
 
-def test_a_restart_goes_on_from_the_last_published_report(
-    start: Callable[[], Reporting], outbox: Outbox, clock: ManualClock
-) -> None:
+def test_a_restart_goes_on_from_the_last_published_report(start: Callable[[], Reporting], clock: ManualClock) -> None:
     reporting = start()
     report_each(reporting, clock, 100, 150)
-    publish(reporting, outbox)
+    publish(reporting)
     again = start()
     collect(again, clock, 180)
     again.report()
@@ -205,9 +205,9 @@ def test_an_increase_that_was_published_and_settled_is_not_reported_again(
 ) -> None:
     reporting = start()
     report_each(reporting, clock, 100, 150)
-    reporting.take()
+    message = taken(reporting)
     reporting.published(b"mark")
-    reporting.settle()
+    reporting.accepted(message)
     reporting.release()
     collect(reporting, clock, 180)
 
@@ -217,12 +217,12 @@ def test_an_increase_that_was_published_and_settled_is_not_reported_again(
 def test_settling_a_report_again_takes_nothing_off_twice(start: Callable[[], Reporting], clock: ManualClock) -> None:
     reporting = start()
     report_each(reporting, clock, 100, 150)
-    reporting.take()
-    reporting.settle()
+    message = taken(reporting)
+    reporting.accepted(message)
     reporting.release()
     collect(reporting, clock, 220)
 
-    reporting.settle()
+    reporting.accepted(message)
 
     assert bytes_in(reporting.report()) == 70
 

@@ -1,12 +1,15 @@
 """Carries messages from the outbox to one destination: one at a time, in order, until the outcome is known.
 
-    returned     -> acknowledge: deleted
-    Rejected     -> set aside with the reason; the next one goes on
-    Unconfirmed  -> retired: counted, never sent again
+    returned     -> accepted: deleted
+    Rejected     -> rejected: set aside with the reason; the next one goes on
+    Unconfirmed  -> unconfirmed: counted, never sent again
     Throttled    -> kept for the time that was asked for
     Unreachable  -> kept; back off with full jitter
+    Denied       -> likewise, but new credentials on the disk end the wait
 
-The thread sleeps until the outbox has a message, the connection is made or a wait is over; it never polls.
+What an outcome means for the outbox is the source's affair: one message may stand for many. The thread sleeps until the
+outbox has a message, the connection is made or a wait is over; only while the service refuses us it looks at the
+credentials once a minute.
 """
 
 from __future__ import annotations
@@ -15,12 +18,13 @@ import logging
 import math
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
-from thingmeter.errors import OutboxError, Rejected, Throttled, Unconfirmed, Unreachable
+from thingmeter.errors import DeliveryError, Denied, OutboxError, Rejected, Throttled, Unconfirmed, Unreachable
 from thingmeter.health import Health
 from thingmeter.outbox import Message, Outbox
 from thingmeter.protocols import Clock, Transport
@@ -31,36 +35,79 @@ SEND_TIMEOUT_S = 30
 RETRY_FIRST_S = 1
 RETRY_CAP_S = 900  # a day without the service costs some 200 attempts
 LONGEST_WAIT_S = 3600  # a wait without a reason to end still ends, in case a wake-up was missed
+CREDENTIALS_LOOK_S = 60  # between two looks at the credentials while the service refuses us: two calls of stat(2)
+
+Outcome: TypeAlias = Literal["accepted", "rejected", "unconfirmed", "throttled", "unreachable"]
 
 
 class Source(Protocol):
-    """Where a delivery takes its messages from."""
+    """Where a delivery takes its messages from, and who commits what became of them. For the delivery's thread alone.
+
+    Each of the three outcomes is final and changes the outbox. Where it raises, it is called again with the same
+    arguments until it returns, and nothing is taken before; ``release`` may come in between.
+    """
 
     def take(self) -> Message | None:
-        """Return the next message, which is in flight from now on."""
+        """Return the next message, which is in flight from now on; None when nothing is to be sent.
 
-    def settle(self) -> Mapping[str, bytes]:
-        """Note that the outcome of the message in flight is final; return state to commit with it.
+        Raises:
+            OutboxError: what has to be stored before it is sent could not be.
+        """
 
-        Called again when that commit failed: then it only returns the state as it is now.
+    def accepted(self, message: Message) -> None:
+        """Commit that the destination has taken what ``message`` carries.
+
+        Raises:
+            OutboxError: not committed.
+        """
+
+    def rejected(self, message: Message, reason: str) -> None:
+        """Commit that the destination refused ``message`` for good; ``reason`` is for people.
+
+        Raises:
+            OutboxError: not committed.
+        """
+
+    def unconfirmed(self, message: Message, reason: str) -> None:
+        """Commit that ``message`` must not be sent again though nobody knows what became of it.
+
+        Raises:
+            OutboxError: not committed.
         """
 
     def release(self) -> None:
         """Note that no message is in flight any more."""
 
 
+def _keep(_error: DeliveryError) -> None:
+    return None
+
+
+def _never_changes() -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """From where to where, and when.
 
-    ``destination`` is the name in the outbox. ``hold_s`` gives the seconds until a message may be sent: 0 for now,
-    infinity until ``Delivery.wake``.
+    Attributes:
+        destination: by its name in the configuration.
+        source: where the messages come from.
+        transport: what carries them.
+        hold_s: gives the seconds until a message may be sent: 0 for now, infinity until ``Delivery.wake``.
+        queues: the names in the outbox that feed the source; empty where it is the destination's own.
+        kept: called with the reason when the message in flight was not delivered and stays; may raise OutboxError.
+        version: gives another text after the credentials on the disk were replaced.
     """
 
     destination: str
     source: Source
     transport: Transport
     hold_s: Callable[[], float]
+    queues: Collection[str] = ()
+    kept: Callable[[DeliveryError], None] = _keep
+    version: Callable[[], str] = _never_changes
 
 
 class Delivery:
@@ -76,13 +123,15 @@ class Delivery:
         self._failures = 0
         self._not_before = -math.inf  # monotonic; so is the next
         self._throttled_until = -math.inf
-        self._uncommitted: Callable[..., None] | None = None  # a final outcome that is not in the outbox yet
+        self._uncommitted: Callable[[], None] | None = None  # a final outcome that is not in the outbox yet
+        self._denied_version: str | None = None  # of the credentials that were refused last, while they are
         self._down = ""
         self._thread = threading.Thread(target=self._run, name=f"delivery-{route.destination}", daemon=True)
 
     def start(self) -> None:
         """Begin to deliver what waits in the outbox."""
-        self._outbox.listen(self._route.destination, self._wake.set)
+        for queue in self._route.queues or (self._route.destination,):
+            self._outbox.listen(queue, self._wake.set)
         self._thread.start()
 
     def wake(self) -> None:
@@ -124,12 +173,15 @@ class Delivery:
             OutboxError: the outcome is known, but could not be committed: the next step tries that again, and sends
                 nothing before.
         """
+        self._look_at_credentials()
         now = self._clock.monotonic()
         if self._uncommitted is not None and self._not_before <= now:
             self._commit()
         wait_s = max(self._route.hold_s(), self._not_before - now, self._throttled_until - now)
         if wait_s > 0:
-            return self._not_before - now if self._uncommitted is not None else wait_s
+            if self._uncommitted is not None:
+                return self._not_before - now
+            return min(wait_s, CREDENTIALS_LOOK_S) if self._denied_version is not None else wait_s
         message = self._route.source.take()
         if message is None:
             return math.inf
@@ -140,38 +192,55 @@ class Delivery:
         return 0
 
     def _send(self, message: Message) -> None:
-        name = self._route.destination
-        fares = self._health.destination(name)
+        name, source = self._route.destination, self._route.source
+        version = self._route.version()  # before the attempt: what is replaced meanwhile is news
+        self._denied_version = None
         try:
             self._route.transport.send(message.payload, key=message.key, timeout_s=SEND_TIMEOUT_S)
         except Rejected as error:
-            self._uncommitted = partial(self._outbox.set_aside, message, str(error))
-            changes = {"rejected": fares.rejected + 1, "last_rejected": self._clock.now(), "last_error": str(error)}
-            logger.warning("%s: message %s rejected and set aside: %s", name, message.key, error)
+            self._uncommitted = partial(source.rejected, message, str(error))
+            logger.warning("%s: message %s rejected: %s", name, message.key, error)
+            self._count("rejected", error, last_rejected=self._clock.now())
         except Unconfirmed as error:
-            self._uncommitted = partial(self._outbox.retire, message, str(error))
-            changes = {"unconfirmed": fares.unconfirmed + 1, "last_error": str(error)}
+            self._uncommitted = partial(source.unconfirmed, message, str(error))
             self._say_down(f"published, outcome unknown: {error}")
+            self._count("unconfirmed", error)
         except Throttled as error:
             self._throttled_until = self._clock.monotonic() + error.after_s
-            changes = {"throttled": fares.throttled + 1, "last_rejected": self._clock.now(), "last_error": str(error)}
             self._say_down(f"not accepted now: {error}")
+            self._count("throttled", error, last_rejected=self._clock.now())
+            self._route.kept(error)
         except Unreachable as error:
             self._back_off()
-            changes = {"unreachable": fares.unreachable + 1, "last_error": str(error)}
+            self._denied_version = version if isinstance(error, Denied) else None
             self._say_down(f"not delivered: {error}")
+            self._count("unreachable", error)
+            self._route.kept(error)
         else:
-            self._uncommitted = partial(self._outbox.acknowledge, message)
-            changes = {"accepted": fares.accepted + 1, "last_accepted": self._clock.now()}
+            self._uncommitted = partial(source.accepted, message)
             self._failures = 0
             self._say_up()
-        self._health.update_destination(name, **changes)
+            self._count("accepted", last_accepted=self._clock.now())
         self._commit()
+
+    def _count(self, outcome: Outcome, error: DeliveryError | None = None, **times: datetime) -> None:
+        name = self._route.destination
+        count = getattr(self._health.destination(name), outcome) + 1
+        words = {"last_error": str(error)} if error is not None else {}
+        self._health.update_destination(name, **{outcome: count}, **words, **times)
 
     def _commit(self) -> None:
         if self._uncommitted is not None:
-            self._uncommitted(state=self._route.source.settle())
+            self._uncommitted()
             self._uncommitted = None
+
+    def _look_at_credentials(self) -> None:
+        """End the back-off when what was refused has been replaced."""
+        if self._denied_version is not None and self._denied_version != self._route.version():
+            logger.info("%s: the credentials were replaced; trying again", self._route.destination)
+            self._denied_version = None
+            self._failures = 0
+            self._not_before = -math.inf
 
     def _back_off(self) -> float:
         limit = min(RETRY_CAP_S, RETRY_FIRST_S * 2 ** min(self._failures, 20))

@@ -116,8 +116,23 @@ class Reporting:
             self._counters.give_back(self._published)
             self._published, self._in_flight = {}, {}
 
-    def settle(self) -> Mapping[str, bytes]:
-        """Take what the report in flight carried off the counters; return the state to commit with its outcome."""
+    def accepted(self, message: Message) -> None:
+        """Delete the report, which Device Defender has parsed, and take what it carried off the counters."""
+        self._outbox.acknowledge(message, state=self._settle())
+
+    def rejected(self, message: Message, reason: str) -> None:
+        """Set the report aside; what it carried is in no other."""
+        self._outbox.set_aside(message, reason, state=self._settle())
+
+    def unconfirmed(self, message: Message, reason: str) -> None:
+        """Delete the report, which was published and never answered; what it carried is in no other."""
+        self._outbox.retire(message, reason, state=self._settle())
+
+    def _settle(self) -> Mapping[str, bytes]:
+        """Take what the report in flight carried off the counters; return the state to commit with its outcome.
+
+        Called again when that commit failed: then it only returns the state as it is now.
+        """
         with self._lock:
             self._counters.settle(self._in_flight)
             self._published, self._in_flight = {}, {}
