@@ -3,17 +3,25 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import thingmeter
+from devrev.usage_records import freeze
 from thingmeter.clock import SystemClock
 from thingmeter.config import Config, load
+from thingmeter.config.settings import Outbox as OutboxSettings
 from thingmeter.daemon import Daemon
+from thingmeter.daemon import _load as load_or_go_on
+from thingmeter.destinations.devrev.pause import Pause
 from thingmeter.errors import ConfigError
 from thingmeter.health import Health, notify_systemd
 from thingmeter.loading import load_collectors, mapping_problems, without_mistakes
+from thingmeter.outbox import Message, Outbox
 
 MQTT = """
 [mqtt]
@@ -140,3 +148,82 @@ def test_a_systemd_that_does_not_listen_is_no_failure(
     notify_systemd("READY=1")
 
     assert "READY=1 was not told" in caplog.text
+
+
+UOM = """
+[[devrev.uom]]
+metric_name = "litres"
+name = "Litres"
+product_id = "PROD-1"
+unit = { name = "litre", type = "number" }
+aggregation_type = "sum"
+from = "cpu.no_such_metric"
+account_ref = "ACC-1"
+"""
+
+
+@contextmanager
+def daemon_after_usage(folder: Path, devrev: str, pause: Pause | None = None) -> Iterator[Daemon]:
+    """Yield a daemon that was not started, on an outbox with one usage record of the UOM litres."""
+    outbox = Outbox.open(folder / "outbox.db", limits=OutboxSettings(minimum_free_bytes=0), clock=SystemClock())
+    freeze(outbox, [1])
+    outbox.close()
+    daemon = Daemon(config_of(folder, f"[clock]\nsync_wait_s = 0\n[collectors.cpu]\n{devrev}"), SystemClock(), pause)
+    yield daemon
+    daemon.stop()
+
+
+def usage_of(daemon: Daemon) -> list[Message | None]:
+    """Return what each way would send next."""
+    return [way.delivery._route.source.take() for way in daemon._ways]
+
+
+@pytest.mark.parametrize("uom", ["", UOM])
+def test_usage_of_a_uom_that_is_not_fed_any_more_is_delivered_where_others_register(tmp_path: Path, uom: str) -> None:
+    with daemon_after_usage(tmp_path, f'[devrev]\nregistration = "off"\ntoken_file = "key.pem"\n{uom}') as daemon:
+        assert [message and message.key for message in usage_of(daemon)] == ["litres-1"]
+
+
+def test_usage_of_a_uom_that_nobody_looks_after_waits(tmp_path: Path) -> None:
+    with daemon_after_usage(tmp_path, '[devrev]\ntoken_file = "key.pem"\n') as daemon:
+        assert usage_of(daemon) == [None]
+
+
+def test_without_the_table_usage_of_an_earlier_run_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with daemon_after_usage(tmp_path, ""):
+        pass
+
+    assert "1 records of UOM litres, which is not configured any more, wait" in caplog.text
+
+
+def test_what_devrev_has_asked_for_outlives_a_reload(tmp_path: Path) -> None:
+    pause = Pause(SystemClock())
+    pause.ask(600)
+
+    with daemon_after_usage(tmp_path, '[devrev]\nregistration = "off"\ntoken_file = "key.pem"\n', pause) as daemon:
+        (way,) = daemon._ways
+
+        assert way.delivery.step() > 300
+
+
+def test_a_way_that_cannot_be_closed_does_not_keep_the_rest_from_stopping(tmp_path: Path) -> None:
+    def close() -> None:
+        raise ValueError("no window begins then")
+
+    with daemon_after_usage(tmp_path, '[devrev]\nregistration = "off"\ntoken_file = "key.pem"\n') as daemon:
+        daemon._ways = [replace(way, close=close) for way in daemon._ways]
+
+    offline_daemon(tmp_path).stop()  # the outbox is free again
+
+
+def test_a_missing_token_keeps_nothing_but_devrev_from_running(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config_of(tmp_path, "[collectors.cpu]\n")
+    file = tmp_path / "thingmeter.toml"
+    file.write_text(file.read_text() + '[devrev]\ntoken_file = "nowhere"\n')
+
+    config = load_or_go_on(file)
+
+    assert config.devrev is not None
+    assert 'token_file = "nowhere": cannot be read' in caplog.text

@@ -16,28 +16,32 @@ import queue
 import signal
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
-from thingmeter.clock import SystemClock
+from thingmeter.clock import SystemClock, WallTime
 from thingmeter.config import Config, default_path
 from thingmeter.config import load as load_config
-from thingmeter.config.settings import Defender
+from thingmeter.config.settings import Defender, DevRev
 from thingmeter.delivery import Delivery, Route
 from thingmeter.destinations.defender.pace import Pace
 from thingmeter.destinations.defender.transport import DefenderTransport, topic_of
+from thingmeter.destinations.devrev.pause import Pause
 from thingmeter.errors import ConfigError, OutboxError
 from thingmeter.health import Health, notify_systemd
-from thingmeter.loading import load_collectors, make_session, mapping_problems, without_mistakes
+from thingmeter.loading import load_collectors, make_session, mapping_problems, usage_without_mistakes, without_mistakes
 from thingmeter.metrics import Metric, Sample
 from thingmeter.mqtt.session import Session
 from thingmeter.outbox import Outbox
 from thingmeter.protocols import Clock
 from thingmeter.registration.declared import registrations_of
+from thingmeter.registration.registration import Registration
 from thingmeter.registration.rounds import Rounds
 from thingmeter.reporting import DESTINATION, PACE, Reporting
 from thingmeter.sampling import Sampling
 from thingmeter.schedule import Schedule
+from thingmeter.ways import Tools, Way, has_usage, telemetry_way, tell_of_usage_left, usage_way
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +67,9 @@ def run(path: Path | None) -> None:
         signal.signal(number, _leave_to_the_listener)
     source = path or default_path()
     config = load_config(source)
-    daemon = Daemon(config, SystemClock())
+    clock = SystemClock()
+    pause = Pause(clock)  # what DevRev has asked for outlives a reload
+    daemon = Daemon(config, clock, pause)
     while True:
         daemon.start()
         new_config = _until_end(daemon, signals, source)
@@ -72,12 +78,26 @@ def run(path: Path | None) -> None:
             return
         _stop_to_reload(daemon)
         try:
-            daemon = Daemon(new_config, SystemClock())
+            daemon = Daemon(new_config, clock, pause)
         except (ConfigError, OutboxError) as error:
             logger.error("SIGHUP: the configuration stays as it was:\n%s", error)  # noqa: TRY400  # no traceback
-            daemon = Daemon(config, SystemClock())
+            daemon = Daemon(config, clock, pause)
         else:
             config = new_config
+
+
+def _load(source: Path) -> Config:
+    """Read the configuration; a token of DevRev that is missing or unusable keeps nothing else from running.
+
+    Raises:
+        ConfigError: it cannot be used for another reason.
+    """
+    try:
+        return load_config(source)
+    except ConfigError as error:
+        config = load_config(source, files_elsewhere=("devrev",))
+        logger.error("%s; all but DevRev goes on", error)  # noqa: TRY400  # no traceback
+        return config
 
 
 def _leave_to_the_listener(_number: int, _frame: object) -> None:
@@ -123,7 +143,7 @@ def _until_end(daemon: Daemon, signals: queue.SimpleQueue[int], source: Path) ->
             daemon.flush()
             continue
         try:
-            config = load_config(source)
+            config = _load(source)
             load_collectors(config, Health())
         except ConfigError as error:
             logger.error("SIGHUP: the configuration stays as it was:\n%s", error)  # noqa: TRY400  # no traceback
@@ -132,11 +152,27 @@ def _until_end(daemon: Daemon, signals: queue.SimpleQueue[int], source: Path) ->
             return config
 
 
+def _stop(call: Callable[[], object]) -> None:
+    try:
+        call()
+    except Exception:  # the top of a thread
+        logger.exception("stopping one part failed unexpectedly")
+
+
+def _all_at_once(calls: Iterable[Callable[[], object]], timeout_s: float) -> None:
+    """Make each call on a thread of its own; wait ``timeout_s`` for each, and leave behind what is stuck or fails."""
+    threads = [threading.Thread(target=_stop, args=(call,), name="stopping", daemon=True) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout_s)
+
+
 class Daemon:
     """Everything that runs for one configuration."""
 
-    def __init__(self, config: Config, clock: Clock) -> None:
-        """Build everything; nothing runs yet.
+    def __init__(self, config: Config, clock: Clock, pause: Pause | None = None) -> None:
+        """Build everything; nothing runs yet. ``pause`` is of the daemon before, which DevRev may have asked to wait.
 
         Raises:
             ConfigError: a collector or an MQTT library cannot be loaded.
@@ -144,12 +180,14 @@ class Daemon:
         """
         self._config = config
         self._clock = clock
+        self._pause = pause or Pause(clock)
         self._health = Health()
         self._schedule = Schedule(clock)
         self._life = threading.Lock()  # nothing is started, and no job planned, once ``_stopping`` is set
         self._stopping = threading.Event()
         self._reporting: Reporting | None = None
-        self._delivery: Delivery | None = None
+        self._deliveries: list[Delivery] = []
+        self._ways: list[Way] = []
         self._outbox = Outbox.open(Path(config.outbox.path), limits=config.outbox, clock=clock)
         try:
             self._loaded = load_collectors(config, self._health, self._outbox, clock)
@@ -159,7 +197,7 @@ class Daemon:
             self._defender = without_mistakes(config, self._loaded)
             if self._defender and self._session:
                 self._build_defender(self._defender, self._session)
-            self._registration = self._build_registration()
+            self._registration = self._build_registration(usage_without_mistakes(config, self._loaded))
         except BaseException:
             self._outbox.close()
             raise
@@ -175,6 +213,8 @@ class Daemon:
             self._schedule.every(interval_s, sample, f"sample every {interval_s:g} s")
         if self._reporting and self._defender:
             self._schedule.every(self._defender.interval_s, self._report, REPORT)
+        for way in self._ways:
+            self._schedule.every(*way.job)
         threading.Thread(target=self._first_samples, name="first-samples", daemon=True).start()
 
     def flush(self) -> None:
@@ -191,8 +231,8 @@ class Daemon:
         self._registration.stop(0.5)
         self._sampling.stop()
         self._schedule.stop(0.5)
-        if self._delivery:
-            self._delivery.stop(2)
+        _all_at_once([way.close for way in self._ways], 1)
+        _all_at_once([partial(delivery.stop, 2) for delivery in self._deliveries], 2)
         if self._session:
             self._session.close(1)
         self._outbox.close()
@@ -213,11 +253,34 @@ class Daemon:
         def hold_s() -> float:
             return pace.wait_s() if session.state().connected_since else math.inf
 
-        self._delivery = Delivery(Route(DESTINATION, self._reporting, transport, hold_s), outbox, clock, health)
-        session.on_connect(self._delivery.wake)
+        self._deliver(Delivery(Route(DESTINATION, self._reporting, transport, hold_s), outbox, clock, health))
 
-    def _build_registration(self) -> Rounds:
-        registrations = registrations_of(self._config, self._outbox, self._clock)
+    def _deliver(self, delivery: Delivery, *, over_mqtt: bool = True) -> None:
+        self._deliveries.append(delivery)
+        if self._session and over_mqtt:
+            self._session.on_connect(delivery.wake)
+
+    def _build_ways(self, usage: DevRev | None, uoms: Registration | None) -> None:
+        config = self._config
+        wall = WallTime(self._clock, config.clock.sync_wait_s)
+        tools = Tools(config.thing.name, self._outbox, wall, self._health, self._session)
+        tell_of_usage_left(config.devrev, self._outbox, self._health)
+        if usage and has_usage(usage, self._outbox):
+            interval_s = config.outbox.journal_interval_s
+            others_register = usage.registration == "off"
+            is_ready = uoms.is_ready if uoms else lambda _: others_register
+            way = usage_way(usage, tools, journal_interval_s=interval_s, is_ready=is_ready, pause=self._pause)
+            self._ways.append(way)
+            if uoms:
+                uoms.on_change(way.delivery.wake)
+        if config.topic and self._session:
+            self._ways.append(telemetry_way(config.topic, self._session, tools))
+        for way in self._ways:
+            self._deliver(way.delivery, over_mqtt=way.over_mqtt)
+
+    def _build_registration(self, usage: DevRev | None) -> Rounds:
+        registrations = registrations_of(self._config, self._outbox, self._clock, self._pause)
+        self._build_ways(usage, registrations.get("devrev"))
         reporting, defender = self._reporting, registrations.get("defender")
         if reporting and defender:
 
@@ -240,8 +303,8 @@ class Daemon:
             if self._stopping.is_set():
                 return
             self._schedule.start()
-            if self._delivery:
-                self._delivery.start()
+            for delivery in self._deliveries:
+                delivery.start()
             self._registration.start()
         notify_systemd("READY=1")
 
@@ -264,3 +327,5 @@ class Daemon:
     def _collected(self, metrics: tuple[Metric, ...], samples: Sequence[Sample]) -> None:
         if self._reporting:
             self._reporting.collected(metrics, samples)
+        for way in self._ways:
+            way.collected(metrics, samples)

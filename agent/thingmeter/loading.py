@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from thingmeter.collectors.plugins import LoadedCollector, load
 from thingmeter.config import Config
-from thingmeter.config.changes import with_collectors, with_custom_metrics
-from thingmeter.config.settings import Defender
+from thingmeter.config.changes import with_collectors, with_custom_metrics, with_uoms
+from thingmeter.config.settings import Defender, DevRev
 from thingmeter.destinations.defender.mapping import collectors_of, mistake_in
+from thingmeter.destinations.devrev import grouping
 from thingmeter.errors import ConfigError, Problem
 from thingmeter.health import Health
 from thingmeter.metrics import Metric
@@ -46,15 +47,17 @@ def load_collectors(
 
 
 def mapping_problems(config: Config, loaded: Sequence[LoadedCollector]) -> list[Problem]:
-    """Return a Problem for each custom metric that its ``from`` can never feed."""
-    if config.defender is None:
-        return []
+    """Return a Problem for each custom metric and each UOM that its ``from`` can never feed."""
     known = known_metrics(loaded)
-    problems = []
-    for index, metric in enumerate(config.defender.custom_metric):
-        if mistake := mistake_in(metric, known):
-            problems.append(config.problem(f"defender.custom_metric.{index}", "from", mistake))
-    return problems
+    mistakes = [
+        (f"defender.custom_metric.{index}", mistake_in(metric, known))
+        for index, metric in enumerate(config.defender.custom_metric if config.defender else ())
+    ]
+    mistakes += [
+        (f"devrev.uom.{index}", grouping.mistake_in(uom, known))
+        for index, uom in enumerate(config.devrev.uom if config.devrev else ())
+    ]
+    return [config.problem(table, "from", mistake) for table, mistake in mistakes if mistake]
 
 
 def without_mistakes(config: Config, loaded: Sequence[LoadedCollector]) -> Defender | None:
@@ -64,6 +67,14 @@ def without_mistakes(config: Config, loaded: Sequence[LoadedCollector]) -> Defen
     known = known_metrics(loaded)
     good = (metric for metric in config.defender.custom_metric if not mistake_in(metric, known))
     return with_custom_metrics(config.defender, good)
+
+
+def usage_without_mistakes(config: Config, loaded: Sequence[LoadedCollector]) -> DevRev | None:
+    """Return the [devrev] settings without the UOMs that can never be fed."""
+    if config.devrev is None:
+        return None
+    known = known_metrics(loaded)
+    return with_uoms(config.devrev, (uom for uom in config.devrev.uom if not grouping.mistake_in(uom, known)))
 
 
 def known_metrics(loaded: Sequence[LoadedCollector]) -> Mapping[str, Metric]:

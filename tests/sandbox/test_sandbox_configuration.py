@@ -55,7 +55,7 @@ def test_the_files_that_the_configuration_names_are_in_the_folder(tmp_path: Path
 def test_two_uoms_show_the_shape() -> None:
     configuration = tomllib.loads(render("pump-7", Places()))
 
-    assert [uom["metric_name"] for uom in configuration["devrev"]["uom"]] == ["pumped_litres", "operators"]
+    assert [uom["metric_name"] for uom in configuration["devrev"]["uom"]] == ["received_bytes", "peak_memory"]
 
 
 def test_every_type_of_custom_metric_is_shown() -> None:

@@ -4,4 +4,4 @@ A command's file imports at its top only what is cheap; what it needs to run it 
 command's arguments are known to every call.
 """
 
-COMMANDS = ("run", "check", "once", "register", "sandbox")
+COMMANDS = ("run", "check", "once", "register", "outbox", "sandbox")

@@ -39,6 +39,13 @@ def run(arguments: argparse.Namespace) -> int:
         custom = len(config.defender.custom_metric)
         blocks = ", ".join(config.defender.blocks) or "none"
         print(f"defender    every {config.defender.interval_s:g} s; blocks {blocks}; custom metrics {custom}")
+    fed = [uom for uom in config.devrev.uom if uom.from_] if config.devrev else []
+    if config.devrev and fed:
+        devrev = config.devrev
+        where = f"MQTT topic {devrev.topic}" if devrev.route == "mqtt" else devrev.endpoint_url
+        print(f"devrev      usage of {len(fed)} UOMs in windows of {devrev.window_s} s to {where}")
+    if config.topic:
+        print(f"topic       every {config.topic.interval_s:g} s to {config.topic.template}")
     for line in _registrations(config):
         print(line)
     print(f"collectors  {', '.join(f'{one.name} every {one.interval_s:g} s' for one in loaded)}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,21 +15,11 @@ if TYPE_CHECKING:
     from thingmeter.config.settings import Defender
     from thingmeter.destinations.defender.report import Report
     from thingmeter.metrics import Sample, Value
+    from thingmeter.previews import Preview
 
 HELP = "sample for real and print what would be sent; send nothing"
 APART_S = 1.0
 PAGE_WIDTH = 100  # characters of a line of the report; one that has no shorter parts may be longer
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """A message as it would be sent, with its payload's content."""
-
-    destination: str
-    topic: str
-    format: str
-    payload: bytes
-    content: Any
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,9 +36,10 @@ def run(arguments: argparse.Namespace) -> int:
     config = load(arguments.config or default_path())
     samples, messages = _measure(config)
     if arguments.raw:
-        for message in messages:
+        reports = [message for message in messages if message.destination == "defender"]
+        for message in reports:
             sys.stdout.buffer.write(message.payload)
-        return 0 if messages else 1
+        return 0 if reports else 1
     if arguments.json:
         _print_json(samples, messages)
     else:
@@ -58,13 +48,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _measure(config: Config) -> tuple[list[Sample], list[Preview]]:
-    """Sample twice and fold both into one report, as at the end of a period."""
+    """Sample twice and fold both into one report and one usage request, as at the end of a period."""
     import threading
 
     from thingmeter.clock import SystemClock
     from thingmeter.destinations.defender.mapping import is_empty, report_of, rules_of
     from thingmeter.health import Health
-    from thingmeter.loading import load_collectors, without_mistakes
+    from thingmeter.loading import load_collectors, usage_without_mistakes, without_mistakes
+    from thingmeter.previews import topic_previews, usage_preview
     from thingmeter.sampling import Sampling
     from thingmeter.window import Counters, Window
 
@@ -73,9 +64,11 @@ def _measure(config: Config) -> tuple[list[Sample], list[Preview]]:
     defender = without_mistakes(config, loaded)
     window = Window(rules_of(defender) if defender else (), Counters(clock.boot_id()))
     newest: dict[str, Sequence[Sample]] = {}
+    taken: list[Sample] = []
 
     def collected(metrics: Any, samples: Sequence[Sample]) -> None:
         window.add(metrics, samples)
+        taken.extend(samples)
         for metric in metrics[:1]:  # none when every sample was refused
             newest[metric.name.partition(".")[0]] = samples
 
@@ -86,16 +79,22 @@ def _measure(config: Config) -> tuple[list[Sample], list[Preview]]:
     sampling.run_once()
     end = clock.now()
     samples = [sample for name in sorted(newest) for sample in newest[name]]
-    if defender is None:
-        return samples, []
-    points, _ = window.close(start, end, {})
-    report = report_of(defender, points, int(end.timestamp()), lambda _: None)
-    return samples, [] if is_empty(report) else [_preview(config.thing.name, defender, report)]
+    messages = []
+    if defender:
+        points, _ = window.close(start, end, {})
+        report = report_of(defender, points, int(end.timestamp()), lambda _: None)
+        messages += [] if is_empty(report) else [_preview(config.thing.name, defender, report)]
+    if usage := usage_without_mistakes(config, loaded):
+        messages += usage_preview(usage, config.thing.name, taken, end)
+    if config.topic:
+        messages += topic_previews(config.topic, config.thing.name, samples)
+    return samples, messages
 
 
 def _preview(thing: str, defender: Defender, report: Report) -> Preview:
     from thingmeter.destinations.defender.report import decode, encode
     from thingmeter.destinations.defender.transport import topic_of
+    from thingmeter.previews import Preview
 
     payload = encode(report, format=defender.format, names=defender.names)
     content = decode(payload, format=defender.format)
@@ -119,7 +118,7 @@ def _print_json(samples: Iterable[Sample], messages: Iterable[Preview]) -> None:
         "messages": [
             {
                 "destination": message.destination,
-                "topic": message.topic,
+                "url" if message.is_url else "topic": message.to,
                 "format": message.format,
                 "bytes": len(message.payload),
                 "payload": message.content,
@@ -139,7 +138,7 @@ def _print_tables(samples: Sequence[Sample], messages: Iterable[Preview]) -> Non
     for metric, dimensions, value, unit in rows:
         print(f"{metric:{widths[0]}}  {dimensions:{widths[1]}}  {value:>{widths[2]}}  {unit}".rstrip())
     for message in messages:
-        print(f"\n{message.destination}: {len(message.payload)} bytes of {message.format} to {message.topic}")
+        print(f"\n{message.destination}: {len(message.payload)} bytes of {message.format} to {message.to}")
         print(_laid_out(message.content))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from random import SystemRandom
 
@@ -14,11 +14,13 @@ from thingmeter.destinations.defender import account as defender_account
 from thingmeter.destinations.defender.definition import definitions_of as custom_metrics_of
 from thingmeter.destinations.devrev import account as devrev_account
 from thingmeter.destinations.devrev.definition import definitions_of as uoms_of
-from thingmeter.errors import Problem
+from thingmeter.destinations.devrev.pause import Pause
+from thingmeter.errors import Problem, Throttled
+from thingmeter.plans import Outcome
 from thingmeter.protocols import Clock, Definition
 from thingmeter.registration.child import Attempts, Job
 from thingmeter.registration.lines import Service
-from thingmeter.registration.registration import Registration, Subject, digests_of
+from thingmeter.registration.registration import Attempt, Registration, Subject, digests_of
 from thingmeter.registration.spread import Timing
 from thingmeter.registration.standings import Standings, Store
 
@@ -70,8 +72,11 @@ def library_problem(config: Config) -> Problem | None:
     return config.problem("aws", "", MISSING) if needed and not importlib.util.find_spec("awscrt") else None
 
 
-def registrations_of(config: Config, store: Store, clock: Clock) -> dict[Service, Registration]:
-    """Return a registration for each service that ``config`` wants something registered with, and this machine can."""
+def registrations_of(config: Config, store: Store, clock: Clock, pause: Pause) -> dict[Service, Registration]:
+    """Return a registration for each service that ``config`` wants something registered with, and this machine can.
+
+    ``pause`` is shared by all who use DevRev's token.
+    """
     problem = library_problem(config)
     if problem:
         logger.error("%s; until then custom metrics are not registered", problem)
@@ -87,9 +92,24 @@ def registrations_of(config: Config, store: Store, clock: Clock) -> dict[Service
             one.service,
             one.definitions,
             one.account.identity(),
-            attempts.apply,
+            attempts.apply if one.service == "defender" else _sharing(attempts.apply, pause),
             version=one.account.version,
             stop=attempts.stop,
         )
         registrations[one.service] = Registration(subject, timing, store, clock, SystemRandom())
     return registrations
+
+
+def _sharing(attempt: Attempt, pause: Pause) -> Attempt:
+    """Return ``attempt``, which waits when others with the same token were asked to, and makes them wait as well."""
+
+    def attempt_in_turn(known: Collection[str]) -> Iterator[Outcome]:
+        if (left_s := pause.wait_s()) > 0:
+            raise Throttled("DevRev has asked everybody with this token to wait", after_s=left_s)
+        try:
+            yield from attempt(known)
+        except Throttled as error:
+            pause.ask(error.after_s)
+            raise
+
+    return attempt_in_turn

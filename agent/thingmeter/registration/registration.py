@@ -105,6 +105,8 @@ class Registration:
         self._due = clock.monotonic() + self._timing.delay_s(self._standings.waited_s)  # monotonic
         self._plan_anew()
         telling.remind(self.service, self._standings.all())
+        if not self._is_all_registered() and self.due_in_s() > 1:
+            telling.waiting(self.service, self.due_in_s())
 
     @property
     def looked_at(self) -> datetime | None:

@@ -49,6 +49,11 @@ def remind(service: str, remembered: Mapping[str, Remembered]) -> None:
         )
 
 
+def waiting(service: str, seconds: float) -> None:
+    """Log that this device's turn is to come."""
+    logger.info("registration %s: in %.0f min, this device's share of spread_s", service, seconds / 60)
+
+
 def summary(service: str, outcomes: Iterable[Outcome], *, is_news: bool) -> None:
     """Log what an attempt came to: ``registration defender: 5 registered (3 created, 2 adopted), 1 conflict``."""
     found = list(outcomes)
@@ -79,7 +84,7 @@ class Trouble:
         """Log that an attempt failed, and when the next one comes."""
         words = f"{_kind(error)}: {error}"
         level = logging.DEBUG if words == self._words else logging.WARNING
-        logger.log(level, "registration %s: %s; tried again in %.0f s", self._service, words, wait_s)
+        logger.log(level, "registration %s: %s; next attempt in %.0f s", self._service, words, wait_s)
         self._words = words
 
     def end(self) -> None:

@@ -82,31 +82,42 @@ display_name = "Addresses of peers"
 from = "sockets.remote_address"
 aggregate = "distinct"
 
-[devrev]                 # where UOMs are registered; usage records for them come with a later version
+[devrev]                 # where UOMs are registered, and usage records go
 endpoint_url = "{places.devrev_url}"
 ca_file = "ca/ca.pem"
 token_file = "devrev-token"
+account_ref = "ACC-1"
+window_s = 5             # any divisor of 900; DevRev bills by the hour at the finest
 
 [[devrev.uom]]
-metric_name = "pumped_litres"
-name = "Litres pumped"
-description = "What went through the pump"
+metric_name = "received_bytes"
+name = "Bytes received"
+description = "What came in over the network"
 product_id = "PROD-1"
-unit = {{ name = "litre", type = "number" }}
+unit = {{ name = "byte", type = "number" }}
 aggregation_type = "sum"
-dimensions = ["site", "line"]
+dimensions = ["interface"]
+from = "network.received_bytes"
 
 [[devrev.uom]]
-metric_name = "operators"
-name = "Operators"
+metric_name = "peak_memory"
+name = "Peak memory"
 product_id = "PROD-1"
 part_id = "FEAT-7"
-unit = {{ name = "operator", type = "number" }}
-aggregation_type = "unique_count"
-unique_dimension = "operator"
-dimensions = ["operator", "site"]
+unit = {{ name = "byte", type = "number" }}
+aggregation_type = "maximum"
+from = "memory.used_bytes"
+
+[topic]                  # the newest samples on an ordinary topic, for rules in the cloud
+template = "telemetry/{{thing}}"
+interval_s = 10
+metrics = ["cpu.usage_percent", "memory.used_percent"]
+
+[clock]
+sync_wait_s = 0          # trust this machine's clock at once
 
 [outbox]
+journal_interval_s = 2   # samples of usage are committed, and windows that have ended are frozen
 path = "{thing}.outbox.db"
 
 [collectors.cpu]
