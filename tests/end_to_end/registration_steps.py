@@ -14,6 +14,7 @@ import pytest
 from end_to_end.agent import Agent
 from end_to_end.registration_device import Devices
 from thingmeter.config import load
+from thingmeter.destinations.devrev.pause import Pause
 from thingmeter.plans import Standing
 from thingmeter.registration.declared import registrations_of
 from thingmeter.registration.registration import Registration
@@ -66,7 +67,7 @@ class Steps:
 def steps_of(agent: Agent, clock: ManualClock) -> Iterator[Steps]:
     """Yield the registration of an agent that is not started and declares something to one service only."""
     with agent.outbox() as outbox:
-        (registration,) = registrations_of(load(agent.file), outbox, clock).values()
+        (registration,) = registrations_of(load(agent.file), outbox, clock, Pause(clock)).values()
         yield Steps(registration, clock)
 
 

@@ -135,7 +135,7 @@ def test_with_a_wrong_clock_registration_is_tried_again_and_done_once_it_is_set(
     agent = devices.make(uoms="")
     agent.environment = clock_shim.environment()
     agent.start()
-    agent.wait_for("; tried again in ")
+    agent.wait_for("; next attempt in ")
 
     clock_shim.step_to(0)
     wait_until_registered(agent)

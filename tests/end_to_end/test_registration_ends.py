@@ -98,7 +98,7 @@ def test_an_attempt_that_is_killed_is_made_again_and_reports_go_on(cloud: Sandbo
     (child,) = psutil.Process(agent.pid).children()
 
     child.kill()
-    agent.wait_for("registration ended with exit code -9; tried again in")
+    agent.wait_for("registration ended with exit code -9; next attempt in")
     next_reports(cloud, agent, 1)
 
     wait_until_registered(agent)

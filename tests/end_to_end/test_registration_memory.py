@@ -18,7 +18,7 @@ __all__ = ["cloud", "devices"]  # fixtures
 CONTROL_PLANE = re.compile(
     r"urllib3|awscrt|awsiot|botocore|boto3|aiohttp|cryptography"
     r"|thingmeter\.destinations\.(https|tls|pacing)"
-    r"|thingmeter\.destinations\.\w+\.(registrar|control_plane|signing|credentials|refusals|uoms|token)"
+    r"|thingmeter\.destinations\.(defender\.(control_plane|signing|credentials|refusals)|devrev\.(uoms|token)|\w+\.registrar)"
     r"|thingmeter\.registration\.attempt"
 )
 IMPORTED = re.compile(r"import time: +\d+ \| +\d+ \| +(\S+)")  # what PYTHONPROFILEIMPORTTIME prints of each module
