@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from math import ceil
 
 from thingmeter.config.settings import DevRev
+from thingmeter.destinations.publisher import MAXIMUM_BYTES
 from thingmeter.outbox import Message
 
-MAXIMUM_MQTT_BYTES = 131_072  # of a payload: AWS IoT Core
 LEAST_BYTES = 8192  # what a limit that a server shows by its answers is taken to be at least
 REGROWTH = 64  # an accepted request raises such a limit by this share: after 45 of them it has doubled
 PATIENCE = 2  # unanswered attempts with as many records, before half of them are tried
@@ -47,7 +47,7 @@ def limits_of(settings: DevRev) -> Limits:
     limits = Limits(settings.maximum_points, settings.maximum_request_bytes, settings.dedupe_horizon_s)
     if settings.route != "mqtt":
         return limits
-    return Limits(limits.points, min(limits.bytes, MAXIMUM_MQTT_BYTES), limits.dedupe_horizon_s / 2)
+    return Limits(limits.points, min(limits.bytes, MAXIMUM_BYTES), limits.dedupe_horizon_s / 2)
 
 
 class Sizing:
