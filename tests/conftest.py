@@ -26,7 +26,7 @@ pytest_plugins = ["brokers"]
 CI = os.environ.get("CI") == "true"
 NOT_RUN = "not run: "
 
-hypothesis.settings.register_profile("quick", deadline=None, max_examples=15)
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=60)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 

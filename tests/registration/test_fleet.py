@@ -1,6 +1,6 @@
 """A fleet at boot: it stays below the limits of its account, and in the end all is registered.
 
-Simulated are 800 devices with 8 % of the default spread, and outages of 8 % of the time: as many calls a second as
+Simulated are 1,500 devices with 15 % of the default spread, and outages of 15 % of the time: as many calls a second as
 10,000 devices make, which tests/bench/fleet.py simulates.
 """
 
@@ -29,8 +29,8 @@ from registration.fleet_time import VirtualTime
 
 pytestmark = pytest.mark.long
 
-SCALE = Scale(800)
-SMALL = Scale(300)  # where the number of devices decides little
+SCALE = Scale(1500)
+SMALL = Scale(500)  # where the number of devices decides little
 ATTEMPT_S = 30.0  # more than an attempt takes
 FIRST_BOOTS = [(life, "first boot"), (random_names, "first boot, random names")]
 LOOKS = ["the next day", "boot after two days switched off"]
