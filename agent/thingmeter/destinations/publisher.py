@@ -1,7 +1,8 @@
 """Publishes payloads to one MQTT topic, QoS 1, and says of each failure what it means for the payload.
 
-A PUBACK below 0x80 is acceptance, also when nobody has subscribed: the broker, or for Basic Ingest the rules engine, has
-the payload. A topic that is refused is the fault of no payload: all are kept until the topic or the policy is changed.
+A PUBACK below 0x80 is acceptance, also when nobody has subscribed: the broker, or for Basic Ingest the rules engine,
+has the payload. A topic that is refused is the fault of no payload: all are kept until the topic or the policy is
+changed.
 """
 
 from __future__ import annotations
